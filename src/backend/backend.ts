@@ -1,0 +1,43 @@
+/** The ordered byte store under the replicated state. `level.ts` and `memory.ts` answer it, under one contract suite. */
+
+/** One change of one record. */
+export type BackendOperation =
+  | { readonly type: "put"; readonly key: Uint8Array; readonly value: Uint8Array }
+  | { readonly type: "del"; readonly key: Uint8Array };
+
+/** A record as stored. */
+export type BackendRow = readonly [key: Uint8Array, value: Uint8Array];
+
+export interface Backend {
+  /** Synchronous and on the loop: for apply alone, and for rare keys. Undefined if absent. */
+  getSync(key: Uint8Array): Uint8Array | undefined;
+  /** One trip for many; undefined where absent. Order of the answer is that of `keys`. */
+  getMany(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]>;
+  /** A point in time of everything committed so far. Must be closed. */
+  view(): BackendView;
+  /**
+   * All or nothing, not synced: after a crash a prefix of the batches is there, in their order. One at a time: the caller
+   * waits for the promise before the next. A rejected commit is fatal to the caller.
+   */
+  commit(operations: readonly BackendOperation[]): Promise<void>;
+  /** Makes everything committed so far survive power loss. */
+  flush(): Promise<void>;
+  /** Gives the space of deleted and overwritten records of [from, end) back; never stops service. Null end: no end. */
+  compact(from: Uint8Array, end: Uint8Array | null): Promise<void>;
+  /** Bytes of the store's files now. */
+  fileBytes(): Promise<number>;
+  close(): Promise<void>;
+}
+
+export interface BackendView {
+  /** Rows of [from, end) in key order (or reverse). Null end: no end. Must be closed, also when it ran out. */
+  iterate(from: Uint8Array, end: Uint8Array | null, options?: { readonly reverse?: boolean }): BackendIterator;
+  getMany(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]>;
+  close(): Promise<void>;
+}
+
+export interface BackendIterator {
+  /** Up to `rowsMax` further rows and roughly `bytesMax` bytes; empty at the end. One call at a time. */
+  next(rowsMax: number, bytesMax?: number): Promise<readonly BackendRow[]>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,138 @@
+/**
+ * What the engine and a service ask of each other. The engine knows frames, headers, flow control and status codes; it
+ * knows nothing of protobuf, etcd or Quorate.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { PeerCertificate } from "node:tls";
+
+/** gRPC status codes (grpc/grpc doc/statuscodes.md). */
+export const Status = {
+  ok: 0,
+  cancelled: 1,
+  unknown: 2,
+  invalidArgument: 3,
+  deadlineExceeded: 4,
+  notFound: 5,
+  alreadyExists: 6,
+  permissionDenied: 7,
+  resourceExhausted: 8,
+  failedPrecondition: 9,
+  aborted: 10,
+  outOfRange: 11,
+  unimplemented: 12,
+  internal: 13,
+  unavailable: 14,
+  dataLoss: 15,
+  unauthenticated: 16,
+} as const;
+export type Status = (typeof Status)[keyof typeof Status];
+
+/** One call, as its handler sees it. Every method may be called after the call has ended: it then does nothing. */
+export interface ServerCall {
+  /** `/package.Service/Method`. */
+  readonly path: string;
+  /** True from the end, the cancellation, the deadline or the loss of the connection on. */
+  readonly ended: boolean;
+  /** First value of a header, by lower-case name; undefined if absent. `-bin` values are still base64. */
+  header(name: string): string | undefined;
+  /** `host:port` of the client. */
+  readonly remoteAddress: string;
+  /** The client's verified certificate, null without (mutual) TLS. */
+  readonly certificate: PeerCertificate | null;
+  /** Anything the service wants to keep with the call; the engine never looks. */
+  context: unknown;
+
+  /**
+   * Unary: the reply and status OK in one. The bytes are borrowed: written or copied before this returns, so that one
+   * shared output buffer serves every call.
+   */
+  reply(message: Uint8Array): void;
+  /**
+   * A reply too large to be held twice: the parts of ONE message, whose lengths sum to `size`. Each is owned by the engine
+   * from now on and must not change. `next` is asked for the following part whenever there is window for it, null at the end.
+   */
+  replyParts(size: number, next: () => Uint8Array | null): void;
+  /** Streams: one message, borrowed as in `reply`. Never blocks; see `queuedBytes`. */
+  send(message: Uint8Array): void;
+  /** Streams: bytes accepted by `send` and not yet given to the socket. The service bounds itself by this. */
+  readonly queuedBytes: number;
+  /** Streams: called once when queuedBytes next falls to half of `below` or less (at once if it is). */
+  onDrained(below: number, callback: () => void): void;
+  /** Ends the call with a status; `text` becomes grpc-message, percent-encoded. Sends the queued messages first. */
+  end(status: Status, text: string): void;
+}
+
+/** The receiving half of a stream. All are called on the engine's turn, never after `onClose`. */
+export interface StreamReceiver {
+  /** A whole message, decompressed, borrowed until it returns. */
+  onMessage(message: Uint8Array): void;
+  /** The client will send no more. */
+  onHalfClose(): void;
+  /** Exactly once, whatever ended the call: status sent, reset, deadline, connection lost. */
+  onClose(): void;
+}
+
+export type Method =
+  | {
+      readonly kind: "unary";
+      /** The whole request, borrowed until it returns. What it throws ends the call as INTERNAL and is reported. */
+      readonly handle: (call: ServerCall, message: Uint8Array) => void;
+      /** Told when the client went away or the deadline passed before an answer; null if the service does not care. */
+      readonly onCancel: ((call: ServerCall) => void) | null;
+    }
+  | {
+      readonly kind: "serverStream" | "bidiStream";
+      readonly open: (call: ServerCall) => StreamReceiver;
+    };
+
+/** Methods by full path. An unknown path is answered UNIMPLEMENTED. */
+export type Router = ReadonlyMap<string, Method>;
+
+/** Told of every call's beginning and end, for metrics. Hot: no allocation asked of either side. */
+export interface CallObserver {
+  onStart(method: Method, path: string): void;
+  /** `elapsedMs` from the headers to the status; aborted calls too, as CANCELLED. */
+  onEnd(method: Method, path: string, status: Status, elapsedMs: number): void;
+}
+
+/** Bounds of one listener. Defaults in `limits.ts`. */
+export interface Limits {
+  /** Header list of one request, uncompressed (RFC 9113 section 6.5.2). */
+  readonly headerListBytesMax: number;
+  readonly continuationFramesMax: number;
+  /** One gRPC message after decompression; more is RESOURCE_EXHAUSTED. */
+  readonly messageBytesMax: number;
+  readonly concurrentStreamsMax: number;
+  /** RST_STREAM, SETTINGS, PING, PRIORITY, empty DATA, WINDOW_UPDATE of 0 effect: each kind, a second, a connection. */
+  readonly abusiveFramesPerSecondMax: number;
+  /** Bytes that may wait for one slow reader before the connection is dropped. */
+  readonly connectionQueueBytesMax: number;
+  readonly handshakeTimeoutMs: number;
+  readonly connectionsMax: number;
+  /** A client's PING more often than this is too_many_pings (gRPC A8). */
+  readonly keepaliveMinTimeMs: number;
+  /** The server's own PING on an idle connection, and how long it waits for the answer. */
+  readonly keepaliveIntervalMs: number;
+  readonly keepaliveTimeoutMs: number;
+}
+
+/** Anything that is not gRPC: HTTP/1.1, and HTTP/2 of other content types, through one pair of node:http shapes. */
+export type HttpHandler = (request: HttpRequest, respond: HttpRespond) => void;
+export interface HttpRequest {
+  readonly method: string;
+  /** Path and query as sent. */
+  readonly target: string;
+  readonly headers: ReadonlyMap<string, string>;
+  /** The whole body, bounded by messageBytesMax. */
+  readonly body: Uint8Array;
+  readonly remoteAddress: string;
+  readonly certificate: PeerCertificate | null;
+  /** HTTP/1.1 only: the raw pair, for streams and upgrades; null over HTTP/2. */
+  readonly raw: { readonly request: IncomingMessage; readonly response: ServerResponse } | null;
+}
+export type HttpRespond = (response: HttpResponse) => void;
+export interface HttpResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | Uint8Array;
+}

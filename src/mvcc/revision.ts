@@ -1,0 +1,50 @@
+/**
+ * Revisions and how they are stored.
+ *
+ * ```
+ * revision key: main, 8 bytes big-endian | sub, 8 bytes big-endian | 't' (0x74) if a tombstone
+ * ```
+ * Byte order of the keys is the order of the revisions. May change only by adding a version.
+ */
+import { assert } from "../base/assert.ts";
+import type { Brand } from "../base/brand.ts";
+
+/** A main revision: one for each entry of the log that changed the key space. 1 is the empty store. */
+export type Revision = Brand<number, "Revision">;
+
+export const FIRST_REVISION = 1 as Revision;
+
+/** Where in the history a version of a key was made: `sub` counts the changes within `main` from 0. */
+export interface FullRevision {
+  readonly main: Revision;
+  readonly sub: number;
+}
+
+export const REVISION_KEY_BYTES = 16;
+const TOMBSTONE_MARK = 0x74;
+const U32 = 0x1_0000_0000;
+
+/** The stored key of a revision, 16 bytes, or 17 for a tombstone. Fresh, owned by the caller. */
+export function toRevisionKey(main: Revision, sub: number, tombstone: boolean): Uint8Array {
+  const bytes = Buffer.allocUnsafeSlow(tombstone ? REVISION_KEY_BYTES + 1 : REVISION_KEY_BYTES);
+  bytes.writeUInt32BE(Math.floor(main / U32), 0);
+  bytes.writeUInt32BE(main % U32, 4);
+  bytes.writeUInt32BE(Math.floor(sub / U32), 8);
+  bytes.writeUInt32BE(sub % U32, 12);
+  if (tombstone) bytes[REVISION_KEY_BYTES] = TOMBSTONE_MARK;
+  return bytes;
+}
+
+/** Reads a stored revision key at `offset`. Throws where it is not one: our own storage never holds anything else. */
+export function fromRevisionKey(bytes: Uint8Array, offset = 0): FullRevision & { readonly tombstone: boolean } {
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset + offset, bytes.byteLength - offset);
+  assert(
+    view.length === REVISION_KEY_BYTES ||
+      (view.length === REVISION_KEY_BYTES + 1 && view[REVISION_KEY_BYTES] === TOMBSTONE_MARK),
+    "a revision key has 16 bytes and perhaps the mark of a tombstone",
+  );
+  const main = view.readUInt32BE(0) * U32 + view.readUInt32BE(4);
+  const sub = view.readUInt32BE(8) * U32 + view.readUInt32BE(12);
+  assert(Number.isSafeInteger(main) && Number.isSafeInteger(sub), "a revision stays a safe integer");
+  return { main: main as Revision, sub, tombstone: view.length > REVISION_KEY_BYTES };
+}
