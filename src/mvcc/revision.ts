@@ -36,7 +36,10 @@ export function toRevisionKey(main: Revision, sub: number, tombstone: boolean): 
 }
 
 /** Reads a stored revision key at `offset`. Throws where it is not one: our own storage never holds anything else. */
-export function fromRevisionKey(bytes: Uint8Array, offset = 0): FullRevision & { readonly tombstone: boolean } {
+export function fromRevisionKey(
+  bytes: Uint8Array,
+  offset = 0,
+): FullRevision & { readonly tombstone: boolean } {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset + offset, bytes.byteLength - offset);
   assert(
     view.length === REVISION_KEY_BYTES ||
@@ -45,6 +48,9 @@ export function fromRevisionKey(bytes: Uint8Array, offset = 0): FullRevision & {
   );
   const main = view.readUInt32BE(0) * U32 + view.readUInt32BE(4);
   const sub = view.readUInt32BE(8) * U32 + view.readUInt32BE(12);
-  assert(Number.isSafeInteger(main) && Number.isSafeInteger(sub), "a revision stays a safe integer");
+  assert(
+    Number.isSafeInteger(main) && Number.isSafeInteger(sub),
+    "a revision stays a safe integer",
+  );
   return { main: main as Revision, sub, tombstone: view.length > REVISION_KEY_BYTES };
 }
