@@ -1,0 +1,372 @@
+/** The member's configuration: typed, checked, and complete. Made once, at the start. */
+import { readFileSync } from "node:fs";
+import { QuorateError } from "../src/base/errors.ts";
+import { parseDuration } from "./duration.ts";
+import { FLAGS, REFUSED_FLAGS } from "./flags.ts";
+import { readSettings, type Settings, type SettingsSource } from "./settings.ts";
+
+export interface Config {
+  readonly name: string;
+  readonly dataDir: string;
+  /** Null: below the data directory. */
+  readonly walDir: string | null;
+  readonly listenClientUrls: readonly URL[];
+  readonly listenPeerUrls: readonly URL[];
+  readonly listenClientHttpUrls: readonly URL[];
+  readonly listenMetricsUrls: readonly URL[];
+  readonly advertiseClientUrls: readonly string[];
+  readonly advertisePeerUrls: readonly string[];
+  /** Peer URLs by member name, sorted as given. */
+  readonly initialCluster: ReadonlyMap<string, readonly string[]>;
+  readonly initialClusterState: "new" | "existing";
+  readonly initialClusterToken: string;
+  readonly heartbeatMs: number;
+  readonly electionMs: number;
+  readonly initialElectionTickAdvance: boolean;
+  readonly preVote: boolean;
+  readonly strictReconfigCheck: boolean;
+  readonly maxLearners: number;
+  readonly forceNewCluster: boolean;
+  readonly fsync: boolean;
+  readonly snapshotCatchUpEntries: number;
+  /** Bytes; Infinity where there is no limit. */
+  readonly quotaBytes: number;
+  readonly autoCompaction:
+    | { readonly mode: "off" }
+    | { readonly mode: "periodic"; readonly periodMs: number }
+    | { readonly mode: "revision"; readonly revisions: number };
+  readonly maxRequestBytes: number;
+  readonly maxTxnOps: number;
+  readonly maxConcurrentStreams: number;
+  readonly keepaliveMinTimeMs: number;
+  readonly keepaliveIntervalMs: number;
+  readonly keepaliveTimeoutMs: number;
+  readonly compactionBatchRevisions: number;
+  readonly compactionSleepMs: number;
+  readonly watchProgressMs: number;
+  readonly warnApplyMs: number;
+  readonly warnRequestMs: number;
+  readonly proposalBudgetBytes: number;
+  readonly storeBufferBytes: number;
+  readonly raftCacheBytes: number;
+  readonly valueCacheBytes: number;
+  readonly responseBudgetBytes: number;
+  readonly watchStreamBytes: number;
+  readonly walSegmentBytes: number;
+  readonly extensiveMetrics: boolean;
+  readonly logLevel: string;
+  readonly logOutputs: readonly string[];
+  readonly hostWhitelist: readonly string[];
+  readonly corsOrigins: readonly string[];
+  /** To be logged once there is a log. */
+  readonly warnings: readonly string[];
+}
+
+const QUOTA_DEFAULT_BYTES = 2 * 1024 ** 3;
+const QUOTA_ADVISED_BYTES = 8 * 1024 ** 3;
+
+/** Reads and checks everything; throws QuorateError "configuration" with one line that says what to change. */
+export function loadConfig(
+  args: readonly string[],
+  environment: SettingsSource["environment"],
+): Config {
+  return buildConfig(readSettings({ args, environment, readFile: readConfigFile }));
+}
+
+function readConfigFile(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new QuorateError("configuration", `--config-file=${path} cannot be read`, error);
+  }
+}
+
+/** Settings to configuration. Pure. */
+export function buildConfig(settings: Settings): Config {
+  const read = new Reader(settings);
+  const warnings = [...settings.warnings, ...read.warnIgnored()];
+  const name = read.text("name");
+  const listenClientUrls = read.urls("listen-client-urls");
+  if (read.given("listen-client-urls") && !read.given("advertise-client-urls")) {
+    fail("--advertise-client-urls is required when --listen-client-urls is set: add it");
+  }
+  const advertisePeerUrls = read.urls("initial-advertise-peer-urls").map(toPlainUrl);
+  const quota = read.integer("quota-backend-bytes");
+  if (quota > QUOTA_ADVISED_BYTES) {
+    warnings.push(`--quota-backend-bytes=${quota} exceeds the 8 GiB that etcd advises`);
+  }
+  return {
+    ...memberFields(read, name),
+    ...clusterFields(read, name, advertisePeerUrls),
+    ...limitFields(read),
+    ...budgetFields(read),
+    listenClientUrls,
+    advertiseClientUrls: read.urls("advertise-client-urls").map(toPlainUrl),
+    advertisePeerUrls,
+    quotaBytes: quota === 0 ? QUOTA_DEFAULT_BYTES : quota < 0 ? Number.POSITIVE_INFINITY : quota,
+    warnings,
+  };
+}
+
+type MemberFields = Pick<
+  Config,
+  | "name"
+  | "dataDir"
+  | "walDir"
+  | "listenPeerUrls"
+  | "listenClientHttpUrls"
+  | "listenMetricsUrls"
+  | "heartbeatMs"
+  | "electionMs"
+  | "initialElectionTickAdvance"
+  | "preVote"
+  | "strictReconfigCheck"
+  | "maxLearners"
+  | "forceNewCluster"
+  | "fsync"
+  | "extensiveMetrics"
+  | "logLevel"
+  | "logOutputs"
+  | "hostWhitelist"
+  | "corsOrigins"
+>;
+
+const LOG_LEVELS: ReadonlySet<string> = new Set(["debug", "info", "warn", "error", "fatal", "panic"]);
+
+function memberFields(read: Reader, name: string): MemberFields {
+  const heartbeatMs = read.atLeast("heartbeat-interval", 1);
+  const electionMs = read.atLeast("election-timeout", 1);
+  if (electionMs < 5 * heartbeatMs) {
+    fail(
+      `--election-timeout=${electionMs} must be at least 5 times --heartbeat-interval=${heartbeatMs}: raise it to ${5 * heartbeatMs}`,
+    );
+  }
+  if (electionMs > 50_000) fail(`--election-timeout=${electionMs} must not exceed 50000: lower it`);
+  const metrics = read.oneOf("metrics", ["basic", "extensive"]);
+  const level = read.text("log-level");
+  if (!LOG_LEVELS.has(level)) fail(`--log-level=${level} is not one of ${[...LOG_LEVELS].join(", ")}`);
+  read.oneOf("log-format", ["json", "console"]);
+  const walDir = read.text("wal-dir");
+  if (name === "") fail("--name must not be empty");
+  const dataDir = read.text("data-dir");
+  return {
+    name,
+    dataDir: dataDir === "" ? `${name}.quorate` : dataDir,
+    walDir: walDir === "" ? null : walDir,
+    listenPeerUrls: read.urls("listen-peer-urls"),
+    listenClientHttpUrls: read.urls("listen-client-http-urls"),
+    listenMetricsUrls: read.urls("listen-metrics-urls"),
+    heartbeatMs,
+    electionMs,
+    initialElectionTickAdvance: read.flag("initial-election-tick-advance"),
+    preVote: read.flag("pre-vote"),
+    strictReconfigCheck: read.flag("strict-reconfig-check"),
+    maxLearners: read.atLeast("max-learners", 1),
+    forceNewCluster: read.flag("force-new-cluster"),
+    fsync: !read.flag("unsafe-no-fsync"),
+    extensiveMetrics: metrics === "extensive",
+    logLevel: level,
+    logOutputs: read.list("log-outputs"),
+    hostWhitelist: read.list("host-whitelist"),
+    corsOrigins: read.list("cors"),
+  };
+}
+
+type ClusterFields = Pick<Config, "initialCluster" | "initialClusterState" | "initialClusterToken">;
+
+function clusterFields(read: Reader, name: string, advertised: readonly string[]): ClusterFields {
+  const text = read.text("initial-cluster");
+  const initialCluster = new Map<string, string[]>();
+  if (text === "") initialCluster.set(name, [...advertised]);
+  for (const part of text === "" ? [] : text.split(",")) {
+    const [memberName, url] = splitOnce(part.trim(), "=");
+    if (memberName === "" || url === null) {
+      fail(`--initial-cluster: '${part}' must be written name=peer-url`);
+    }
+    const urls = initialCluster.get(memberName) ?? [];
+    urls.push(toPlainUrl(parseUrl("initial-cluster", url)));
+    initialCluster.set(memberName, urls);
+  }
+  if (new Set([...initialCluster.values()].flat()).size !== [...initialCluster.values()].flat().length) {
+    fail("--initial-cluster names one peer URL twice: give each member its own");
+  }
+  return {
+    initialCluster,
+    initialClusterState: read.oneOf("initial-cluster-state", ["new", "existing"]),
+    initialClusterToken: read.text("initial-cluster-token"),
+  };
+}
+
+type LimitFields = Pick<
+  Config,
+  | "snapshotCatchUpEntries"
+  | "autoCompaction"
+  | "maxRequestBytes"
+  | "maxTxnOps"
+  | "maxConcurrentStreams"
+  | "keepaliveMinTimeMs"
+  | "keepaliveIntervalMs"
+  | "keepaliveTimeoutMs"
+  | "compactionBatchRevisions"
+  | "compactionSleepMs"
+  | "watchProgressMs"
+  | "warnApplyMs"
+  | "warnRequestMs"
+>;
+
+function limitFields(read: Reader): LimitFields {
+  return {
+    snapshotCatchUpEntries: read.atLeast("snapshot-catchup-entries", 0),
+    autoCompaction: autoCompaction(read),
+    maxRequestBytes: read.atLeast("max-request-bytes", 1),
+    maxTxnOps: read.atLeast("max-txn-ops", 1),
+    maxConcurrentStreams: read.atLeast("max-concurrent-streams", 1),
+    keepaliveMinTimeMs: read.duration("grpc-keepalive-min-time"),
+    keepaliveIntervalMs: read.duration("grpc-keepalive-interval"),
+    keepaliveTimeoutMs: read.duration("grpc-keepalive-timeout"),
+    compactionBatchRevisions: read.atLeast("compaction-batch-limit", 1),
+    compactionSleepMs: read.duration("compaction-sleep-interval"),
+    watchProgressMs: Math.max(100, read.duration("watch-progress-notify-interval")),
+    warnApplyMs: read.duration("warning-apply-duration"),
+    warnRequestMs: read.duration("warning-unary-request-duration"),
+  };
+}
+
+function autoCompaction(read: Reader): Config["autoCompaction"] {
+  const mode = read.oneOf("auto-compaction-mode", ["periodic", "revision"]);
+  const text = read.text("auto-compaction-retention");
+  if (/^0+$/.test(text) || text === "") return { mode: "off" };
+  if (mode === "revision") {
+    if (!/^\d+$/.test(text)) {
+      fail(`--auto-compaction-retention=${text} must be a number of revisions in revision mode`);
+    }
+    return { mode: "revision", revisions: Number(text) };
+  }
+  const periodMs = /^\d+$/.test(text) ? Number(text) * 3_600_000 : parseDuration(text);
+  if (periodMs === null || periodMs < 0) {
+    fail(`--auto-compaction-retention=${text} must be hours or a duration such as 30m`);
+  }
+  return periodMs === 0 ? { mode: "off" } : { mode: "periodic", periodMs };
+}
+
+type BudgetFields = Pick<
+  Config,
+  | "proposalBudgetBytes"
+  | "storeBufferBytes"
+  | "raftCacheBytes"
+  | "valueCacheBytes"
+  | "responseBudgetBytes"
+  | "watchStreamBytes"
+  | "walSegmentBytes"
+>;
+
+const MIB = 1024 * 1024;
+
+function budgetFields(read: Reader): BudgetFields {
+  return {
+    proposalBudgetBytes: read.atLeast("proposal-budget-bytes", MIB),
+    storeBufferBytes: read.atLeast("store-buffer-bytes", MIB),
+    raftCacheBytes: read.atLeast("raft-cache-bytes", 0),
+    valueCacheBytes: read.atLeast("value-cache-bytes", 0),
+    responseBudgetBytes: read.atLeast("response-budget-bytes", MIB),
+    watchStreamBytes: read.atLeast("watch-stream-bytes", 64 * 1024),
+    walSegmentBytes: read.atLeast("wal-segment-bytes", 4 * MIB),
+  };
+}
+
+/** Typed access to the settings, by flag name; every refusal names the flag and the fix. */
+class Reader {
+  readonly #settings: Settings;
+
+  constructor(settings: Settings) {
+    this.#settings = settings;
+    for (const name of settings.values.keys()) {
+      if (REFUSED_FLAGS.has(name)) fail(`--${name} is not served by this release: remove it`);
+    }
+  }
+
+  given(name: string): boolean {
+    return this.#settings.values.has(name);
+  }
+
+  /** One line for each flag of etcd that means nothing here. */
+  warnIgnored(): string[] {
+    return [...this.#settings.values.keys()]
+      .filter((name) => FLAGS.get(name)?.help === null)
+      .map((name) => `--${name} is accepted and has no effect here`);
+  }
+
+  text(name: string): string {
+    return this.#settings.values.get(name) ?? FLAGS.get(name)?.fallback ?? "";
+  }
+
+  flag(name: string): boolean {
+    const text = this.text(name).toLowerCase();
+    if (["true", "1", "t"].includes(text)) return true;
+    if (["false", "0", "f", ""].includes(text)) return false;
+    return fail(`--${name}=${text} must be true or false`);
+  }
+
+  integer(name: string): number {
+    const text = this.text(name);
+    const value = Number(text);
+    if (!/^[+-]?\d+$/.test(text) || !Number.isSafeInteger(value)) {
+      fail(`--${name}=${text} must be a whole number`);
+    }
+    return value;
+  }
+
+  atLeast(name: string, least: number): number {
+    const value = this.integer(name);
+    if (value < least) fail(`--${name}=${value} must be at least ${least}`);
+    return value;
+  }
+
+  duration(name: string): number {
+    const text = this.text(name);
+    const value = parseDuration(text);
+    if (value === null || value < 0) fail(`--${name}=${text} must be a duration such as 500ms, 10s or 2h`);
+    return value;
+  }
+
+  oneOf<T extends string>(name: string, choices: readonly T[]): T {
+    const text = this.text(name);
+    const choice = choices.find((each) => each === text);
+    return choice ?? fail(`--${name}=${text} must be one of: ${choices.join(", ")}`);
+  }
+
+  list(name: string): readonly string[] {
+    return this.text(name)
+      .split(",")
+      .map((part) => part.trim())
+      .filter((part) => part !== "");
+  }
+
+  urls(name: string): URL[] {
+    return this.list(name).map((text) => parseUrl(name, text));
+  }
+}
+
+function parseUrl(name: string, text: string): URL {
+  if (!URL.canParse(text)) fail(`--${name}: '${text}' is not a URL such as http://10.0.0.1:2379`);
+  const url = new URL(text);
+  if (url.protocol === "https:") fail(`--${name}: '${text}' asks for TLS, which this release does not serve`);
+  if (url.protocol !== "http:") fail(`--${name}: '${text}' must start with http://`);
+  if (!/:\d+\/?$/.test(text)) fail(`--${name}: '${text}' must name a port`);
+  if (url.pathname !== "/" || url.search !== "") fail(`--${name}: '${text}' must not have a path`);
+  return url;
+}
+
+/** As users and etcd write it: no slash at the end. */
+function toPlainUrl(url: URL): string {
+  return `${url.protocol}//${url.hostname}:${url.port === "" ? "80" : url.port}`;
+}
+
+function splitOnce(text: string, separator: string): readonly [string, string | null] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text, null] : [text.slice(0, at), text.slice(at + separator.length)];
+}
+
+function fail(message: string): never {
+  throw new QuorateError("configuration", message);
+}

@@ -1,0 +1,96 @@
+/** Where a flag's text comes from: command line, environment or YAML file. Knows spelling, not meaning. */
+import { parse as parseYaml } from "yaml";
+import { QuorateError } from "../src/base/errors.ts";
+import { FLAGS, nearestFlag } from "./flags.ts";
+
+/** What was given, by flag name, and what should be said about it once there is a log. */
+export interface Settings {
+  /** Only what was given; never a default. */
+  readonly values: ReadonlyMap<string, string>;
+  readonly warnings: readonly string[];
+}
+
+export interface SettingsSource {
+  /** Without the program's own name. */
+  readonly args: readonly string[];
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly readFile: (path: string) => string;
+}
+
+/** Throws QuorateError "configuration" with one line that says what to change. */
+export function readSettings(source: SettingsSource): Settings {
+  const warnings: string[] = [];
+  const given = fromArguments(source.args);
+  const file = given.get("config-file") ?? environmentValue(source.environment, "config-file");
+  if (file !== undefined && file !== "") {
+    return { values: fromYaml(file, source.readFile(file)), warnings };
+  }
+  const values = new Map<string, string>();
+  for (const [name] of FLAGS) {
+    const value = given.get(name) ?? environmentValue(source.environment, name);
+    if (value !== undefined) values.set(name, value);
+  }
+  for (const name of Object.keys(source.environment)) {
+    const match = /^(?:ETCD|QUORATE)_(.+)$/.exec(name);
+    if (match?.[1] === undefined || FLAGS.has(match[1].toLowerCase().replaceAll("_", "-"))) continue;
+    warnings.push(`environment variable ${name} names no flag and was not read`);
+  }
+  return { values, warnings };
+}
+
+function environmentValue(
+  environment: Readonly<Record<string, string | undefined>>,
+  name: string,
+): string | undefined {
+  const suffix = name.toUpperCase().replaceAll("-", "_");
+  return environment[`QUORATE_${suffix}`] ?? environment[`ETCD_${suffix}`];
+}
+
+function fromArguments(args: readonly string[]): Map<string, string> {
+  const given = new Map<string, string>();
+  for (let at = 0; at < args.length; at++) {
+    const argument = args[at] ?? "";
+    const match = /^--?([a-z][a-z0-9-]*)(?:=(.*))?$/s.exec(argument);
+    if (match?.[1] === undefined) {
+      throw new QuorateError("configuration", `'${argument}' is not a flag: flags are written --name=value`);
+    }
+    const known = knownFlag(match[1], `--${match[1]}`);
+    if (match[2] !== undefined) given.set(known.name, match[2]);
+    else if (known.kind === "flag") given.set(known.name, "true");
+    else {
+      const value = args[++at];
+      if (value === undefined) {
+        throw new QuorateError("configuration", `--${known.name} needs a value: write --${known.name}=VALUE`);
+      }
+      given.set(known.name, value);
+    }
+  }
+  return given;
+}
+
+function knownFlag(name: string, shown: string): { readonly name: string; readonly kind: string } {
+  const known = FLAGS.get(name);
+  if (known !== undefined) return known;
+  throw new QuorateError("configuration", `unknown flag ${shown}: did you mean --${nearestFlag(name)}?`);
+}
+
+function fromYaml(path: string, text: string): Map<string, string> {
+  let document: unknown;
+  try {
+    document = parseYaml(text);
+  } catch (error) {
+    const reason = error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
+    throw new QuorateError("configuration", `${path} is not YAML: ${reason}`, error);
+  }
+  const values = new Map<string, string>();
+  if (document === null || document === undefined) return values;
+  if (typeof document !== "object" || Array.isArray(document)) {
+    throw new QuorateError("configuration", `${path} must be a mapping of flag names to values`);
+  }
+  for (const [name, value] of Object.entries(document)) {
+    if (value === null || value === undefined) continue;
+    const known = knownFlag(name, `${name} in ${path}`);
+    values.set(known.name, Array.isArray(value) ? value.join(",") : String(value));
+  }
+  return values;
+}
