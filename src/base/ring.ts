@@ -10,6 +10,7 @@ export class Ring<T> {
 
   /** `capacity` is a power of two of at most 2^30. */
   constructor(capacity: number) {
+    assert(Number.isInteger(capacity), "a ring holds a whole number of items");
     assert(capacity >= 1 && capacity <= 0x4000_0000, "a ring holds between 1 and 2^30 items");
     assert((capacity & (capacity - 1)) === 0, "the capacity of a ring is a power of two");
     this.#mask = capacity - 1;
