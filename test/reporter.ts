@@ -1,0 +1,90 @@
+/**
+ * A compact reporter for node:test: a line per file, every failure in full, and node:test's closing lines as TAP prints them
+ * ("# tests N", "# pass N", "# fail N"), which scripts read.
+ */
+import { relative } from "node:path";
+import { inspect } from "node:util";
+import type { TestEvent } from "node:test/reporters";
+
+interface Tally {
+  passed: number;
+  failed: number;
+  readonly failures: string[];
+}
+
+/** What this reporter reads of an event that ends a test. */
+interface Ended {
+  readonly name: string;
+  readonly file?: string;
+  readonly line?: number;
+  readonly details: { readonly type?: string; readonly error?: unknown };
+}
+
+async function* report(source: AsyncIterable<TestEvent>): AsyncGenerator<string, void> {
+  const files = new Map<string, Tally>();
+  for await (const event of source) {
+    switch (event.type) {
+      case "test:pass":
+        count(files, event.data, true);
+        break;
+      case "test:fail":
+        yield* count(files, event.data, false);
+        break;
+      case "test:stderr":
+        yield event.data.message;
+        break;
+      case "test:stdout":
+        yield event.data.message;
+        break;
+      case "test:diagnostic":
+        // Files report their own sums too; only the whole run's have no file of their own.
+        if (event.data.nesting === 0 && isSum(event.data.message))
+          yield `# ${event.data.message}\n`;
+        else if (event.data.nesting > 0) yield `  ${event.data.message}\n`;
+        break;
+      case "test:summary":
+        if (event.data.file !== undefined)
+          yield line(files, event.data.file, event.data.duration_ms);
+        break;
+      default:
+        break;
+    }
+  }
+}
+
+function isSum(message: string): boolean {
+  return /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) /.test(message);
+}
+
+function count(files: Map<string, Tally>, ended: Ended, passed: boolean): string[] {
+  const file = ended.file ?? "";
+  const tally = files.get(file) ?? { passed: 0, failed: 0, failures: [] };
+  files.set(file, tally);
+  if (ended.details.type === "suite") return [];
+  if (passed) {
+    tally.passed++;
+    return [];
+  }
+  tally.failed++;
+  const where = `${relative(process.cwd(), file)}:${ended.line ?? 0}`;
+  return [`\nnot ok: ${ended.name}\n  at ${where}\n${indent(explain(ended.details.error))}\n\n`];
+}
+
+/** The cause is what the test threw; the error around it is node:test's own. */
+function explain(error: unknown): string {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  return inspect(cause, { depth: 6, breakLength: 120 });
+}
+
+function indent(text: string): string {
+  return text.replace(/^/gm, "  ");
+}
+
+function line(files: Map<string, Tally>, file: string, durationMs: number): string {
+  const tally = files.get(file) ?? { passed: 0, failed: 0 };
+  const verdict = tally.failed === 0 ? "ok" : "FAILED";
+  const sums = `${tally.passed} passed${tally.failed === 0 ? "" : `, ${tally.failed} failed`}`;
+  return `${verdict.padEnd(6)} ${relative(process.cwd(), file)}: ${sums}, ${Math.round(durationMs)} ms\n`;
+}
+
+export default report;
