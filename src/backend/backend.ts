@@ -31,7 +31,11 @@ export interface Backend {
 
 export interface BackendView {
   /** Rows of [from, end) in key order (or reverse). Null end: no end. Must be closed, also when it ran out. */
-  iterate(from: Uint8Array, end: Uint8Array | null, options?: { readonly reverse?: boolean }): BackendIterator;
+  iterate(
+    from: Uint8Array,
+    end: Uint8Array | null,
+    options?: { readonly reverse?: boolean },
+  ): BackendIterator;
   getMany(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]>;
   close(): Promise<void>;
 }

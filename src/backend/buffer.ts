@@ -1,17 +1,43 @@
 /**
  * Writes on their way to the store. Apply writes here, synchronously; batches leave one at a time while the next fills;
  * reads see through to what has not arrived yet. Everything that one log entry changes, with the index of that entry, is in
- * one batch (reliability.md R1 to R4).
+ * one batch (I1 to I5 in DESIGN.md).
  */
-import type { Bucket } from "./buckets.ts";
+import { crc32 } from "node:zlib";
+
+import { assert, present, verify } from "../base/assert.ts";
+import { deferred, type Deferred } from "../base/deferred.ts";
+import type { Backend, BackendView } from "./backend.ts";
+import { latin1, type Overlaid, PendingBatch, Slabs } from "./batch.ts";
+import { Bucket } from "./buckets.ts";
+import {
+  CRC_BYTES,
+  crcOf,
+  hashRecordKey,
+  openRecord,
+  toRecordKey,
+  type BucketTotals,
+} from "./record.ts";
+import {
+  decodeState,
+  emptyTotals,
+  encodeState,
+  STATE_KEY,
+  type StoreState,
+  type Totals,
+  totalsOf,
+} from "./state.ts";
 
 /** What a part of the state machine (mvcc, lease, auth, members) may do to the store while an entry is applied. */
 export interface BucketWriter {
-  /** `payload` is kept, not copied: it must not change. The CRC is added here. */
+  /**
+   * Both are copied; the CRC is added here. In the bucket `keys` the record must be absent: revisions are only added.
+   * Elsewhere it replaces what is there.
+   */
   put(bucket: Bucket, key: Uint8Array, payload: Uint8Array): void;
   /**
-   * Absent keys may be deleted. `payload` is what the record holds now, where the caller has just read it: counts, digest
-   * and live bytes then need no read of their own. A record of `Bucket.keys` is written once and never overwritten.
+   * Absent keys may be deleted. `payload`, if the caller has it at hand, is what is deleted, exactly, and the record must be
+   * there: it saves a synchronous read (compaction must pass it).
    */
   delete(bucket: Bucket, key: Uint8Array, payload?: Uint8Array): void;
 }
@@ -19,6 +45,369 @@ export interface BucketWriter {
 export interface BucketReader {
   /** Payload, CRC checked, buffered writes included; undefined if absent. Throws QuorateError "corruption". */
   getSync(bucket: Bucket, key: Uint8Array): Uint8Array | undefined;
-  /** The payload of a put that has not arrived in the backend yet; undefined otherwise. Never touches the backend. */
-  pending(bucket: Bucket, key: Uint8Array): Uint8Array | undefined;
+  /** As `getSync` for many, as of now, in one trip off the loop; rejects with "corruption". */
+  getMany(
+    bucket: Bucket,
+    keys: readonly Uint8Array[],
+  ): Promise<readonly (Uint8Array | undefined)[]>;
+}
+
+/** A point in time of the store at the end of a log entry. `view` must be closed. */
+export interface SealedView extends StoreState {
+  readonly view: BackendView;
+}
+
+/** A batch is closed once it has this many bytes or operations, and its entry ended: longer ones would hold the loop up. */
+const BATCH_BYTES_MAX = 1024 * 1024;
+const BATCH_OPERATIONS_MAX = 2_000;
+
+/** Full: new proposals are refused with "too many requests". */
+export const PENDING_BYTES_MAX: number = 64 * 1024 * 1024;
+
+/** The store is flushed after so many bytes, or so long after the last time. */
+export const FLUSH_BYTES: number = 32 * 1024 * 1024;
+export const FLUSH_INTERVAL_MS = 30_000;
+
+export class BackendBuffer implements BucketWriter, BucketReader {
+  readonly #backend: Backend;
+  readonly #totals: BucketTotals[];
+  readonly #slabs = new Slabs();
+  /** Closed batches, oldest first; the first is in flight if `#committing`. */
+  readonly #closed: PendingBatch[] = [];
+  #filling = new PendingBatch();
+  /** Whether `#filling` holds a change after the last seal. */
+  #unsealed = false;
+  #committing = false;
+  /** Counts seals; #committedSeal <= #sealed, equal when the store has everything. */
+  #sealed = 0;
+  #committedSeal = 0;
+  #launchScheduled = false;
+  #fatal: unknown = null;
+  #pendingBytes = 0;
+  #appliedIndex: number;
+  #term: number;
+  /** #durableIndex <= #committedIndex <= #appliedIndex. */
+  #committedIndex: number;
+  #durableIndex: number;
+  #bytesSinceFlush = 0;
+  #lastFlushMs = Number.NEGATIVE_INFINITY;
+  #flushing = false;
+  readonly #committedListeners: ((index: number) => void)[] = [];
+  readonly #fatalListeners: ((error: unknown) => void)[] = [];
+  readonly #waiting: { readonly seal: number; readonly done: Deferred<void> }[] = [];
+  readonly #viewers: { readonly seal: number; readonly view: Deferred<SealedView> }[] = [];
+
+  /**
+   * Over a store nobody else writes to. Reads how far it is.
+   * Throws QuorateError "corruption" where that record is damaged.
+   */
+  static open(backend: Backend): BackendBuffer {
+    const recordKey = toRecordKey(Bucket.meta, STATE_KEY);
+    const value = backend.getSync(recordKey);
+    if (value === undefined) return new BackendBuffer(backend, 0, 0, emptyTotals());
+    const state = decodeState(openRecord(recordKey, value));
+    return new BackendBuffer(backend, state.appliedIndex, state.term, state.totals);
+  }
+
+  private constructor(backend: Backend, appliedIndex: number, term: number, totals: Totals) {
+    this.#backend = backend;
+    this.#appliedIndex = appliedIndex;
+    this.#term = term;
+    this.#committedIndex = appliedIndex;
+    this.#durableIndex = appliedIndex;
+    this.#totals = totals.map((of) => of.copy());
+  }
+
+  /** The last sealed log entry. */
+  get appliedIndex(): number {
+    return this.#appliedIndex;
+  }
+
+  /** Term of that entry. */
+  get term(): number {
+    return this.#term;
+  }
+
+  /** The last log entry whose changes the store has; a crash may still lose them. */
+  get committedIndex(): number {
+    return this.#committedIndex;
+  }
+
+  /** The last log entry whose changes survive power loss: the log may be released up to it, never beyond. */
+  get durableIndex(): number {
+    return this.#durableIndex;
+  }
+
+  /** Bytes not yet in the store. */
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
+  /** Whether so much waits that proposals should be refused. */
+  get isFull(): boolean {
+    return this.#pendingBytes >= PENDING_BYTES_MAX;
+  }
+
+  /** What `bucket` holds now, buffered writes included. Live: copy to keep. */
+  totals(bucket: Bucket): BucketTotals {
+    return totalsOf(this.#totals, bucket);
+  }
+
+  /** Bytes of all live records: etcd's dbSizeInUse. */
+  get liveBytes(): number {
+    let bytes = 0;
+    for (const of of this.#totals) bytes += of.bytes;
+    return bytes;
+  }
+
+  /** Calls back each time a batch landed, with the log index up to which the store now has everything. */
+  onCommitted(listener: (committedIndex: number) => void): void {
+    this.#committedListeners.push(listener);
+  }
+
+  /** Calls back once when the store refused a batch or a flush: fatal, the process must end. */
+  onFatal(listener: (error: unknown) => void): void {
+    this.#fatalListeners.push(listener);
+  }
+
+  put(bucket: Bucket, key: Uint8Array, payload: Uint8Array): void {
+    const keyBytes = 1 + key.length;
+    const size = keyBytes + payload.length + CRC_BYTES;
+    const record = this.#slabs.take(size);
+    record[0] = bucket;
+    record.set(key, 1);
+    record.set(payload, keyBytes);
+    const crc = crc32(record.subarray(0, size - CRC_BYTES));
+    record.writeUInt32LE(crc, size - CRC_BYTES);
+    const recordKey = record.subarray(0, keyBytes);
+    const keyHash = hashRecordKey(recordKey);
+    const totals = totalsOf(this.#totals, bucket);
+    verify(
+      () => bucket !== Bucket.keys || (this.#stored(recordKey) ?? null) === null,
+      "a revision is put once",
+    );
+    if (bucket !== Bucket.keys) this.#uncount(totals, recordKey, keyHash, this.#stored(recordKey));
+    totals.apply(1, keyHash, crc, size);
+    this.#filling.put(recordKey, record.subarray(keyBytes));
+    this.#pendingBytes += size;
+    this.#unsealed = true;
+  }
+
+  delete(bucket: Bucket, key: Uint8Array, payload?: Uint8Array): void {
+    const recordKey = toRecordKey(bucket, key);
+    const keyHash = hashRecordKey(recordKey);
+    const totals = totalsOf(this.#totals, bucket);
+    if (payload === undefined) {
+      const stored = this.#stored(recordKey);
+      if (stored === undefined || stored === null) return;
+      this.#uncount(totals, recordKey, keyHash, stored);
+    } else {
+      const crc = crc32(payload, crc32(recordKey));
+      totals.apply(-1, keyHash, crc, recordKey.length + payload.length + CRC_BYTES);
+    }
+    this.#filling.delete(recordKey);
+    this.#pendingBytes += recordKey.length;
+    this.#unsealed = true;
+  }
+
+  getSync(bucket: Bucket, key: Uint8Array): Uint8Array | undefined {
+    const recordKey = toRecordKey(bucket, key);
+    const stored = this.#stored(recordKey);
+    return stored === undefined || stored === null ? undefined : openRecord(recordKey, stored);
+  }
+
+  async getMany(
+    bucket: Bucket,
+    keys: readonly Uint8Array[],
+  ): Promise<readonly (Uint8Array | undefined)[]> {
+    const payloads = Array.from<Uint8Array | undefined>({ length: keys.length });
+    const missing: Uint8Array[] = [];
+    const places: number[] = [];
+    for (const [place, key] of keys.entries()) {
+      const recordKey = toRecordKey(bucket, key);
+      const overlaid = this.#overlaid(recordKey);
+      if (overlaid === undefined) {
+        missing.push(recordKey);
+        places.push(place);
+      } else if (overlaid !== null) {
+        payloads[place] = openRecord(recordKey, overlaid);
+      }
+    }
+    if (missing.length === 0) return payloads;
+    const found = await this.#backend.getMany(missing);
+    for (const [at, recordKey] of missing.entries()) {
+      const stored = found[at];
+      if (stored !== undefined) payloads[places[at] ?? 0] = openRecord(recordKey, stored);
+    }
+    return payloads;
+  }
+
+  /**
+   * Everything since the last seal belongs to log entries up to `appliedIndex`: from here on it may leave. The same index
+   * again is for work between entries (compaction), never within one.
+   */
+  seal(appliedIndex: number, term: number): void {
+    assert(appliedIndex >= this.#appliedIndex, "the applied index never goes back");
+    assert(term >= this.#term, "the applied term never goes back");
+    if (!this.#unsealed && appliedIndex === this.#appliedIndex) return;
+    this.#appliedIndex = appliedIndex;
+    this.#term = term;
+    this.#unsealed = false;
+    const filling = this.#filling;
+    filling.appliedIndex = appliedIndex;
+    filling.term = term;
+    filling.seal = ++this.#sealed;
+    if (filling.bytes >= BATCH_BYTES_MAX || filling.operations.length >= BATCH_OPERATIONS_MAX) {
+      this.#close();
+    }
+    this.#schedule();
+  }
+
+  /** Resolves once everything sealed so far is in the store; rejects if the store failed. */
+  async drain(): Promise<void> {
+    if (this.#fatal !== null) throw this.#fatal;
+    if (this.#committedSeal === this.#sealed) return;
+    const done = deferred<void>();
+    this.#waiting.push({ seal: this.#sealed, done });
+    await done.promise;
+  }
+
+  /** Makes everything that the store has by now survive power loss, and moves `durableIndex`. One at a time. */
+  async flush(): Promise<void> {
+    assert(!this.#flushing, "one flush at a time");
+    this.#flushing = true;
+    const index = this.#committedIndex;
+    this.#bytesSinceFlush = 0;
+    try {
+      await this.#backend.flush();
+      this.#durableIndex = index;
+    } catch (error) {
+      this.#fail(error);
+      throw error;
+    } finally {
+      this.#flushing = false;
+    }
+  }
+
+  /** Whether a flush is due at `nowMs` (monotonic). The first call starts the clock. */
+  flushDue(nowMs: number): boolean {
+    if (this.#lastFlushMs === Number.NEGATIVE_INFINITY) this.#lastFlushMs = nowMs;
+    if (this.#flushing || this.#committedIndex === this.#durableIndex) return false;
+    const due =
+      this.#bytesSinceFlush >= FLUSH_BYTES || nowMs - this.#lastFlushMs >= FLUSH_INTERVAL_MS;
+    if (due) this.#lastFlushMs = nowMs;
+    return due;
+  }
+
+  /** The store at the end of a log entry, at least at everything sealed so far. */
+  async sealedView(): Promise<SealedView> {
+    if (this.#fatal !== null) throw this.#fatal;
+    if (this.#committedSeal === this.#sealed) return this.#takeView();
+    const view = deferred<SealedView>();
+    this.#viewers.push({ seal: this.#sealed, view });
+    return await view.promise;
+  }
+
+  /** Waits for what is sealed, flushes, and closes the store. */
+  async close(): Promise<void> {
+    await this.drain();
+    if (this.#committedIndex > this.#durableIndex) await this.flush();
+    await this.#backend.close();
+  }
+
+  #uncount(totals: BucketTotals, recordKey: Uint8Array, keyHash: number, stored: Overlaid): void {
+    if (stored === undefined || stored === null) return;
+    totals.apply(-1, keyHash, crcOf(stored), recordKey.length + stored.length);
+  }
+
+  /** The stored value as reads must see it now. */
+  #stored(recordKey: Uint8Array): Overlaid {
+    const overlaid = this.#overlaid(recordKey);
+    return overlaid === undefined ? this.#backend.getSync(recordKey) : overlaid;
+  }
+
+  #overlaid(recordKey: Uint8Array): Overlaid {
+    const name = latin1(recordKey);
+    let found = this.#filling.find(name);
+    for (let at = this.#closed.length - 1; found === undefined && at >= 0; at--) {
+      found = this.#closed[at]?.find(name);
+    }
+    return found;
+  }
+
+  /** Ends the filling batch with the state that belongs to it. Only at a seal. */
+  #close(): void {
+    assert(!this.#unsealed, "a batch ends at the end of a log entry");
+    const batch = this.#filling;
+    const state = encodeState(batch.appliedIndex, batch.term, this.#totals);
+    const recordKey = toRecordKey(Bucket.meta, STATE_KEY);
+    const value = Buffer.allocUnsafe(state.length + CRC_BYTES);
+    value.set(state);
+    value.writeUInt32LE(crc32(state, crc32(recordKey)), state.length);
+    batch.put(recordKey, value);
+    this.#pendingBytes += recordKey.length + value.length;
+    this.#closed.push(batch);
+    this.#filling = new PendingBatch();
+  }
+
+  /** A batch leaves after the current turn of work, so that all entries applied in it go together. */
+  #schedule(): void {
+    if (this.#launchScheduled || this.#committing) return;
+    this.#launchScheduled = true;
+    queueMicrotask(() => {
+      this.#launchScheduled = false;
+      this.#launch();
+    });
+  }
+
+  #launch(): void {
+    if (this.#committing || this.#fatal !== null) return;
+    if (this.#closed.length === 0) {
+      if (this.#committedSeal === this.#sealed || this.#unsealed) return;
+      this.#close();
+    }
+    this.#committing = true;
+    const batch = present(this.#closed[0], "there is a batch to commit");
+    this.#backend.commit(batch.operations).then(
+      () => this.#landed(batch),
+      (error: unknown) => this.#fail(error),
+    );
+  }
+
+  #landed(batch: PendingBatch): void {
+    assert(this.#closed[0] === batch, "batches land in their order");
+    this.#closed.shift();
+    this.#committing = false;
+    this.#pendingBytes -= batch.bytes;
+    this.#bytesSinceFlush += batch.bytes;
+    this.#committedIndex = batch.appliedIndex;
+    this.#committedSeal = batch.seal;
+    for (const listener of this.#committedListeners) listener(batch.appliedIndex);
+    while (this.#waiting.length > 0 && (this.#waiting[0]?.seal ?? 0) <= batch.seal) {
+      this.#waiting.shift()?.done.resolve();
+    }
+    // Now, before the next batch starts: a view taken while one is in flight could hold it or not.
+    while (this.#viewers.length > 0 && (this.#viewers[0]?.seal ?? 0) <= batch.seal) {
+      this.#viewers.shift()?.view.resolve(this.#takeView());
+    }
+    this.#schedule();
+  }
+
+  /** Only while no batch is in flight. */
+  #takeView(): SealedView {
+    assert(!this.#committing, "a view is taken between batches");
+    const recordKey = toRecordKey(Bucket.meta, STATE_KEY);
+    const value = this.#backend.getSync(recordKey);
+    const view = this.#backend.view();
+    if (value === undefined) return { view, appliedIndex: 0, term: 0, totals: emptyTotals() };
+    return { view, ...decodeState(openRecord(recordKey, value)) };
+  }
+
+  #fail(error: unknown): void {
+    if (this.#fatal !== null) return;
+    this.#fatal = error;
+    for (const { done } of this.#waiting.splice(0)) done.reject(error);
+    for (const { view } of this.#viewers.splice(0)) view.reject(error);
+    for (const listener of this.#fatalListeners) listener(error);
+  }
 }
