@@ -22,7 +22,83 @@ function bare(code: ErrorCode, text: string): ApiError {
 const invalid = "invalidArgument";
 const refused = "failedPrecondition";
 
-export const API_ERRORS = {
+/** The rows of the catalogue. */
+export type ApiErrorName =
+  | "emptyKey"
+  | "keyNotFound"
+  | "valueProvided"
+  | "leaseProvided"
+  | "tooManyOps"
+  | "duplicateKey"
+  | "invalidClientApiVersion"
+  | "invalidSortOption"
+  | "compacted"
+  | "futureRevision"
+  | "noSpace"
+  | "requestTooLarge"
+  | "tooManyRequests"
+  | "leaseNotFound"
+  | "leaseExists"
+  | "leaseTtlTooLarge"
+  | "watchCanceled"
+  | "memberExists"
+  | "peerUrlExists"
+  | "notEnoughStarted"
+  | "memberBadUrls"
+  | "memberNotFound"
+  | "memberNotLearner"
+  | "learnerNotReady"
+  | "tooManyLearners"
+  | "clusterIdMismatch"
+  | "rootUserNotExist"
+  | "rootRoleNotExist"
+  | "userExists"
+  | "userEmpty"
+  | "userNotFound"
+  | "roleExists"
+  | "roleNotFound"
+  | "roleEmpty"
+  | "authFailed"
+  | "permissionNotGiven"
+  | "permissionDenied"
+  | "roleNotGranted"
+  | "permissionNotGranted"
+  | "authNotEnabled"
+  | "invalidAuthToken"
+  | "invalidAuthManagement"
+  | "authOldRevision"
+  | "noPasswordUser"
+  | "noLeader"
+  | "notLeader"
+  | "leaderChanged"
+  | "notCapable"
+  | "stopped"
+  | "timeout"
+  | "timeoutLeaderFail"
+  | "timeoutConnectionLost"
+  | "timeoutWaitApplied"
+  | "timeoutLeaderTransfer"
+  | "unhealthy"
+  | "corrupt"
+  | "notSupportedForLearner"
+  | "badLeaderTransferee"
+  | "notPrimaryLessor"
+  | "unknownMethod"
+  | "wrongDowngradeFormat"
+  | "invalidDowngradeTarget"
+  | "clusterVersionUnavailable"
+  | "downgradeInProcess"
+  | "noInflightDowngrade"
+  | "canceled"
+  | "requestCancelled"
+  | "contextCanceled"
+  | "deadlineExceeded"
+  | "electionNoLeader"
+  | "electionNotLeader"
+  | "electionLeaderMissing"
+  | "lockSessionExpired";
+
+export const API_ERRORS: Readonly<Record<ApiErrorName, ApiError>> = {
   emptyKey: row(invalid, "key is not provided"),
   keyNotFound: row(invalid, "key not found"),
   valueProvided: row(invalid, "value is provided"),
@@ -116,7 +192,7 @@ export const API_ERRORS = {
   electionNotLeader: bare("unknown", "election: not leader"),
   electionLeaderMissing: bare("unknown", '"leader" field must be provided'),
   lockSessionExpired: bare("unknown", "mutex: session is expired"),
-} as const satisfies Readonly<Record<string, ApiError>>;
+};
 
 /** gRPC status numbers (grpc/grpc doc/statuscodes.md). */
 export const GRPC_STATUS: Readonly<Record<ErrorCode, number>> = {
@@ -180,5 +256,5 @@ export function undecodable(cause: Error): ApiError {
 export const WATCH_REASONS = {
   emptyRange: "mvcc: watcher range is empty",
   duplicateId: "mvcc: duplicate watch ID provided on the WatchStream",
-  compacted: API_ERRORS.compacted.text,
+  compacted: "etcdserver: mvcc: required revision has been compacted",
 } as const;

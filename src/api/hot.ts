@@ -148,9 +148,9 @@ export const COMMAND_TAGS: Readonly<Record<string, number>> = Object.fromEntries
     .fields.filter(({ oneof }) => oneof === "kind")
     .map(({ property, number }) => [property, number * 8 + 2]),
 );
-export const PUT_TAG = 4 * 8 + 2;
-export const DELETE_RANGE_TAG = 5 * 8 + 2;
-export const TXN_TAG = 6 * 8 + 2;
+export const PUT_TAG: number = 4 * 8 + 2;
+export const DELETE_RANGE_TAG: number = 5 * 8 + 2;
+export const TXN_TAG: number = 6 * 8 + 2;
 
 /** Whose command it is; see Command. */
 export interface CommandUser {
