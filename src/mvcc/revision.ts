@@ -27,12 +27,28 @@ const U32 = 0x1_0000_0000;
 /** The stored key of a revision, 16 bytes, or 17 for a tombstone. Fresh, owned by the caller. */
 export function toRevisionKey(main: Revision, sub: number, tombstone: boolean): Uint8Array {
   const bytes = Buffer.allocUnsafeSlow(tombstone ? REVISION_KEY_BYTES + 1 : REVISION_KEY_BYTES);
-  bytes.writeUInt32BE(Math.floor(main / U32), 0);
-  bytes.writeUInt32BE(main % U32, 4);
-  bytes.writeUInt32BE(Math.floor(sub / U32), 8);
-  bytes.writeUInt32BE(sub % U32, 12);
-  if (tombstone) bytes[REVISION_KEY_BYTES] = TOMBSTONE_MARK;
+  writeRevisionKey(bytes, main, sub);
   return bytes;
+}
+
+/** Writes the stored key of a revision into `bytes`: the mark of a tombstone too, if there is a 17th byte. */
+export function writeRevisionKey(bytes: Uint8Array, main: number, sub: number): void {
+  writeU64(bytes, 0, main);
+  writeU64(bytes, 8, sub);
+  if (bytes.length > REVISION_KEY_BYTES) bytes[REVISION_KEY_BYTES] = TOMBSTONE_MARK;
+}
+
+function writeU64(bytes: Uint8Array, at: number, value: number): void {
+  const high = Math.floor(value / U32);
+  const low = value >>> 0;
+  bytes[at] = high >>> 24;
+  bytes[at + 1] = high >>> 16;
+  bytes[at + 2] = high >>> 8;
+  bytes[at + 3] = high;
+  bytes[at + 4] = low >>> 24;
+  bytes[at + 5] = low >>> 16;
+  bytes[at + 6] = low >>> 8;
+  bytes[at + 7] = low;
 }
 
 /** Reads a stored revision key at `offset`. Throws where it is not one: our own storage never holds anything else. */

@@ -1,0 +1,89 @@
+/** Records by revision: from what is on its way, else from the backend, the misses of one turn in one trip. */
+import { deferred, type Deferred } from "../base/deferred.ts";
+import type { Backend } from "../backend/backend.ts";
+import { Bucket } from "../backend/buckets.ts";
+import { corruption, openRecord, toRecordKey } from "../backend/record.ts";
+import type { PendingChanges } from "./pending.ts";
+import { toRevisionKey, type Revision } from "./revision.ts";
+
+interface Wish {
+  readonly recordKeys: readonly Uint8Array[];
+  readonly done: Deferred<(Uint8Array | undefined)[]>;
+}
+
+export class Values {
+  readonly #backend: Backend;
+  readonly #pending: PendingChanges;
+  #wishes: Wish[] = [];
+
+  constructor(backend: Backend, pending: PendingChanges) {
+    this.#backend = backend;
+    this.#pending = pending;
+  }
+
+  /** Synchronous and on the loop where the record is not in memory: for apply alone. Throws "corruption" if it is absent. */
+  loadSync(main: number, sub: number): Uint8Array {
+    const pending = this.#pending.record(main, sub);
+    if (pending !== undefined) return pending;
+    const recordKey = toRecordKey(Bucket.keys, toRevisionKey(main as Revision, sub, false));
+    const stored = this.#backend.getSync(recordKey);
+    if (stored === undefined) throw corruption(recordKey, "the index has it, the store has not");
+    return openRecord(recordKey, stored);
+  }
+
+  /**
+   * Records of puts that are neither cached nor pending, in the order asked; undefined where absent. Joins the other loads of
+   * the turn. Rejects with "corruption".
+   */
+  async load(
+    mains: readonly number[],
+    subs: readonly number[],
+  ): Promise<(Uint8Array | undefined)[]> {
+    const recordKeys: Uint8Array[] = [];
+    for (let at = 0; at < mains.length; at++) {
+      const key = toRevisionKey(mains[at] as Revision, subs[at] as number, false);
+      recordKeys.push(toRecordKey(Bucket.keys, key));
+    }
+    const done = deferred<(Uint8Array | undefined)[]>();
+    this.#wishes.push({ recordKeys, done });
+    if (this.#wishes.length === 1) queueMicrotask(() => void this.#fulfil());
+    return await done.promise;
+  }
+
+  async #fulfil(): Promise<void> {
+    const wishes = this.#wishes;
+    this.#wishes = [];
+    try {
+      const all =
+        wishes.length === 1 ? wishes[0]?.recordKeys : wishes.flatMap((of) => of.recordKeys);
+      const stored = await this.#backend.getMany(all ?? []);
+      let at = 0;
+      for (const { recordKeys, done } of wishes) {
+        answer(recordKeys, stored.slice(at, at + recordKeys.length), done);
+        at += recordKeys.length;
+      }
+    } catch (error) {
+      for (const { done } of wishes) done.reject(error);
+    }
+  }
+}
+
+/** A damaged record fails those who asked for it, nobody else of the turn. */
+function answer(
+  recordKeys: readonly Uint8Array[],
+  stored: readonly (Uint8Array | undefined)[],
+  done: Wish["done"],
+): void {
+  try {
+    const records: (Uint8Array | undefined)[] = [];
+    for (let at = 0; at < recordKeys.length; at++) {
+      const value = stored[at];
+      records.push(
+        value === undefined ? undefined : openRecord(recordKeys[at] as Uint8Array, value),
+      );
+    }
+    done.resolve(records);
+  } catch (error) {
+    done.reject(error);
+  }
+}
