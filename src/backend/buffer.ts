@@ -10,12 +10,14 @@ import { deferred, type Deferred } from "../base/deferred.ts";
 import type { Backend, BackendView } from "./backend.ts";
 import { latin1, type Overlaid, PendingBatch, Slabs } from "./batch.ts";
 import { Bucket } from "./buckets.ts";
+import { FlushPolicy } from "./flush-policy.ts";
 import {
   CRC_BYTES,
   crcOf,
   hashRecordKey,
   openRecord,
   toRecordKey,
+  toRecordValue,
   type BucketTotals,
 } from "./record.ts";
 import {
@@ -24,7 +26,6 @@ import {
   encodeState,
   STATE_KEY,
   type StoreState,
-  type Totals,
   totalsOf,
 } from "./state.ts";
 
@@ -64,10 +65,6 @@ const BATCH_OPERATIONS_MAX = 2_000;
 /** Full: new proposals are refused with "too many requests". */
 export const PENDING_BYTES_MAX: number = 64 * 1024 * 1024;
 
-/** The store is flushed after so many bytes, or so long after the last time. */
-export const FLUSH_BYTES: number = 32 * 1024 * 1024;
-export const FLUSH_INTERVAL_MS = 30_000;
-
 export class BackendBuffer implements BucketWriter, BucketReader {
   readonly #backend: Backend;
   readonly #totals: BucketTotals[];
@@ -89,8 +86,7 @@ export class BackendBuffer implements BucketWriter, BucketReader {
   /** #durableIndex <= #committedIndex <= #appliedIndex. */
   #committedIndex: number;
   #durableIndex: number;
-  #bytesSinceFlush = 0;
-  #lastFlushMs = Number.NEGATIVE_INFINITY;
+  readonly #policy = new FlushPolicy();
   #flushing = false;
   readonly #committedListeners: ((index: number) => void)[] = [];
   readonly #fatalListeners: ((error: unknown) => void)[] = [];
@@ -102,20 +98,16 @@ export class BackendBuffer implements BucketWriter, BucketReader {
    * Throws QuorateError "corruption" where that record is damaged.
    */
   static open(backend: Backend): BackendBuffer {
-    const recordKey = toRecordKey(Bucket.meta, STATE_KEY);
-    const value = backend.getSync(recordKey);
-    if (value === undefined) return new BackendBuffer(backend, 0, 0, emptyTotals());
-    const state = decodeState(openRecord(recordKey, value));
-    return new BackendBuffer(backend, state.appliedIndex, state.term, state.totals);
+    return new BackendBuffer(backend, readState(backend));
   }
 
-  private constructor(backend: Backend, appliedIndex: number, term: number, totals: Totals) {
+  private constructor(backend: Backend, state: StoreState) {
     this.#backend = backend;
-    this.#appliedIndex = appliedIndex;
-    this.#term = term;
-    this.#committedIndex = appliedIndex;
-    this.#durableIndex = appliedIndex;
-    this.#totals = totals.map((of) => of.copy());
+    this.#appliedIndex = state.appliedIndex;
+    this.#term = state.term;
+    this.#committedIndex = state.appliedIndex;
+    this.#durableIndex = state.appliedIndex;
+    this.#totals = state.totals.map((of) => of.copy());
   }
 
   /** The last sealed log entry. */
@@ -277,7 +269,7 @@ export class BackendBuffer implements BucketWriter, BucketReader {
     assert(!this.#flushing, "one flush at a time");
     this.#flushing = true;
     const index = this.#committedIndex;
-    this.#bytesSinceFlush = 0;
+    this.#policy.started();
     try {
       await this.#backend.flush();
       this.#durableIndex = index;
@@ -291,18 +283,14 @@ export class BackendBuffer implements BucketWriter, BucketReader {
 
   /** Whether a flush is due at `nowMs` (monotonic). The first call starts the clock. */
   flushDue(nowMs: number): boolean {
-    if (this.#lastFlushMs === Number.NEGATIVE_INFINITY) this.#lastFlushMs = nowMs;
-    if (this.#flushing || this.#committedIndex === this.#durableIndex) return false;
-    const due =
-      this.#bytesSinceFlush >= FLUSH_BYTES || nowMs - this.#lastFlushMs >= FLUSH_INTERVAL_MS;
-    if (due) this.#lastFlushMs = nowMs;
-    return due;
+    const idle = this.#flushing || this.#committedIndex === this.#durableIndex;
+    return this.#policy.due(nowMs) && !idle;
   }
 
   /** The store at the end of a log entry, at least at everything sealed so far. */
   async sealedView(): Promise<SealedView> {
+    if (this.#fatal === null && this.#committedSeal === this.#sealed) return this.#takeView();
     if (this.#fatal !== null) throw this.#fatal;
-    if (this.#committedSeal === this.#sealed) return this.#takeView();
     const view = deferred<SealedView>();
     this.#viewers.push({ seal: this.#sealed, view });
     return await view.promise;
@@ -341,9 +329,7 @@ export class BackendBuffer implements BucketWriter, BucketReader {
     const batch = this.#filling;
     const state = encodeState(batch.appliedIndex, batch.term, this.#totals);
     const recordKey = toRecordKey(Bucket.meta, STATE_KEY);
-    const value = Buffer.allocUnsafe(state.length + CRC_BYTES);
-    value.set(state);
-    value.writeUInt32LE(crc32(state, crc32(recordKey)), state.length);
+    const value = toRecordValue(recordKey, state);
     batch.put(recordKey, value);
     this.#pendingBytes += recordKey.length + value.length;
     this.#closed.push(batch);
@@ -379,7 +365,7 @@ export class BackendBuffer implements BucketWriter, BucketReader {
     this.#closed.shift();
     this.#committing = false;
     this.#pendingBytes -= batch.bytes;
-    this.#bytesSinceFlush += batch.bytes;
+    this.#policy.bytes += batch.bytes;
     this.#committedIndex = batch.appliedIndex;
     this.#committedSeal = batch.seal;
     for (const listener of this.#committedListeners) listener(batch.appliedIndex);
@@ -396,11 +382,7 @@ export class BackendBuffer implements BucketWriter, BucketReader {
   /** Only while no batch is in flight. */
   #takeView(): SealedView {
     assert(!this.#committing, "a view is taken between batches");
-    const recordKey = toRecordKey(Bucket.meta, STATE_KEY);
-    const value = this.#backend.getSync(recordKey);
-    const view = this.#backend.view();
-    if (value === undefined) return { view, appliedIndex: 0, term: 0, totals: emptyTotals() };
-    return { view, ...decodeState(openRecord(recordKey, value)) };
+    return { view: this.#backend.view(), ...readState(this.#backend) };
   }
 
   #fail(error: unknown): void {
@@ -410,4 +392,12 @@ export class BackendBuffer implements BucketWriter, BucketReader {
     for (const { view } of this.#viewers.splice(0)) view.reject(error);
     for (const listener of this.#fatalListeners) listener(error);
   }
+}
+
+/** How far the store says it is. */
+function readState(backend: Backend): StoreState {
+  const recordKey = toRecordKey(Bucket.meta, STATE_KEY);
+  const value = backend.getSync(recordKey);
+  if (value === undefined) return { appliedIndex: 0, term: 0, totals: emptyTotals() };
+  return decodeState(openRecord(recordKey, value));
 }

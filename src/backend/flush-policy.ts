@@ -1,0 +1,23 @@
+/** When the store is flushed: the log keeps everything since, so neither bytes nor time may grow without end. */
+
+export const FLUSH_BYTES: number = 32 * 1024 * 1024;
+export const FLUSH_INTERVAL_MS = 30_000;
+
+export class FlushPolicy {
+  /** Committed since the last flush started. */
+  bytes = 0;
+  #lastMs: number | null = null;
+  #startedSince = false;
+
+  /** Whether a flush is due at `nowMs` (monotonic), by bytes or by time since the last one. The first call starts the clock. */
+  due(nowMs: number): boolean {
+    if (this.#lastMs === null || this.#startedSince) this.#lastMs = nowMs;
+    this.#startedSince = false;
+    return this.bytes >= FLUSH_BYTES || nowMs - this.#lastMs >= FLUSH_INTERVAL_MS;
+  }
+
+  started(): void {
+    this.bytes = 0;
+    this.#startedSince = true;
+  }
+}
