@@ -19,7 +19,7 @@ export class HeaderIds {
   constructor(clusterId: bigint, memberId: bigint) {
     const writer = new Writer();
     appendResponseHeader(writer, responseHeader({ clusterId, memberId }));
-    this.encoded = writer.finish();
+    this.encoded = Uint8Array.prototype.slice.call(writer.finish());
   }
 }
 
