@@ -26,7 +26,10 @@ export interface Ready {
   readonly mustSync: boolean;
   /** May leave at once. */
   readonly send: readonly Message[];
-  /** Votes and append acknowledgements: only once `append` and `hardState` of this Ready are durable. */
+  /**
+   * Vote requests, votes and append acknowledgements: only once `append`, `hardState` and `snapshot` of this Ready and of
+   * every Ready before it are durable. A Ready without `append` may still acknowledge what an earlier one is writing.
+   */
   readonly sendAfterSync: readonly Message[];
   /** To be applied, in order. Invariant: durable here, contiguous, each handed out once. */
   readonly committed: readonly Entry[];
@@ -39,7 +42,11 @@ export interface Ready {
   readonly snapshot: SnapshotMark | null;
 }
 
-/** What became durable: the last entry of the batch that was written (its term makes a stale report harmless). */
+/**
+ * What became durable: the last entry of the batch that was written (its term makes a stale report harmless), or the mark
+ * where the log was reset to a state. Every batch that holds `append` or `snapshot` is reported once, in order; several Readys
+ * written as one batch are one report, of the last entry.
+ */
 export interface Persisted {
   readonly index: Index;
   readonly term: Term;

@@ -5,6 +5,11 @@ import type { Brand } from "../base/brand.ts";
 export type Term = Brand<number, "Term">;
 /** A position in the log; the first entry has index 1, 0 means none. */
 export type Index = Brand<number, "Index">;
+/** The position `by` places further (or back, if negative). */
+export function plus(index: Index, by: number): Index {
+  return (index + by) as Index;
+}
+
 /** A member's identity: opaque, 64 bits, never reused. 0n means none. */
 export type MemberId = Brand<bigint, "MemberId">;
 
