@@ -75,10 +75,11 @@ describe("generated codecs", () => {
   });
 
   it("a message with one byte changed or cut off decodes or is refused with a DecodeError", () => {
-    const damaged = fc.constantFrom("TxnRequest", "WatchResponse", "Command", "PeerMessages").chain(
-      (name) =>
+    const damaged = fc
+      .constantFrom("TxnRequest", "WatchResponse", "Command", "PeerMessages")
+      .chain((name) =>
         fc.tuple(fc.constant(name), records(name, 3), fc.nat(), fc.nat(255), fc.boolean()),
-    );
+      );
     fc.assert(
       fc.property(damaged, ([name, record, at, byte, cut]) => {
         const bytes = Buffer.from(messageSpec(name).encode(record));

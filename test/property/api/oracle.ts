@@ -47,7 +47,8 @@ function toOracle(name: string, record: Fields): Fields {
     const absent = field.oneof === null ? isDefault(value) : value === undefined;
     if (absent) continue;
     const one = (element: unknown): unknown => {
-      if (field.type === "message") return toOracle(present(field.typeName, "named"), element as Fields);
+      if (field.type === "message")
+        return toOracle(present(field.typeName, "named"), element as Fields);
       if (field.type === "int64" || field.type === "uint64") {
         return protobuf.util.Long.fromString(String(element), field.type === "uint64");
       }
@@ -76,7 +77,9 @@ function plainOracle(name: string, message: Fields): Fields {
     if (field.oneof !== null && !there) continue;
     const one = (element: unknown): unknown => {
       if (field.type === "message") {
-        return element === null ? null : plainOracle(present(field.typeName, "named"), element as Fields);
+        return element === null
+          ? null
+          : plainOracle(present(field.typeName, "named"), element as Fields);
       }
       return plainScalar(field, element);
     };
@@ -183,7 +186,5 @@ export function records(name: string, depth: number): fc.Arbitrary<Fields> {
   for (const [oneof, choices] of oneofs) {
     plainFields[camelOf(oneof)] = fc.option(fc.oneof(...choices), { freq: 8 });
   }
-  return fc
-    .record(plainFields, { requiredKeys: [] })
-    .map((init) => spec.create(init) as Fields);
+  return fc.record(plainFields, { requiredKeys: [] }).map((init) => spec.create(init) as Fields);
 }
