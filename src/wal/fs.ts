@@ -1,25 +1,34 @@
 /**
  * What the log asks of a disk. `node/storage.ts` answers with a thread that writes to descriptors opened O_DSYNC,
- * `test/sim/disk.ts` with memory that forgets at a crash what was never written.
+ * `test/sim/log-device.ts` with memory that forgets at a crash what was never written.
  */
 
-/** One preallocated file of the log, open for writing. */
+/** A directory of files of fixed size, each open for writing. Names are the caller's. */
 export interface LogDevice {
-  /** Names of the segment files present, sorted. */
+  /** Names of the files present, sorted. What a crash left half made is not among them. */
   list(): readonly string[];
-  /** Whole content, for recovery and for entries no longer in memory. Synchronous: start-up and rare reads only. */
+  /**
+   * A fresh copy of these bytes. Synchronous: start-up and entries no longer in memory only. Throws
+   * `QuorateError("storage")` if the file has fewer.
+   */
   read(name: string, offset: number, length: number): Uint8Array;
   sizeOf(name: string): number;
   /**
-   * Makes `name` a file of `size` zero bytes, durable with its directory entry; reuses `recycled` (by rename, without
-   * zeroing) when given. Completes off the loop.
+   * Makes `name` a file of `size` zero bytes, durable with its directory entry; given `recycled`, renames that file
+   * of the same size instead and keeps its bytes. After a crash in between, either none or all of it happened.
+   * Completes off the loop. Rejects with "resourceExhausted" if there is no room, and the log goes on; with
+   * "storage" otherwise, which is final.
    */
   create(name: string, size: number, recycled: string | null): Promise<void>;
-  remove(name: string): void;
+  /** Removes the file, durably. Completes off the loop. */
+  remove(name: string): Promise<void>;
+  /** Memory from which `write` need not copy. There is one at a time: the one handed out before is void. */
+  buffer(size: number): Uint8Array;
   /**
-   * Writes durably at an offset of a created file. One write in flight; `bytes` is borrowed until the promise settles. A rejection is
-   * final: the caller ends the process.
+   * Writes durably at an offset of a created file. One write in flight; `bytes` is borrowed until the promise settles.
+   * A rejection is final: the caller ends the process, because a failed sync cannot be repeated.
    */
   write(name: string, offset: number, bytes: Uint8Array): Promise<void>;
+  /** Waits for what is under way, then lets go of every descriptor and thread. */
   close(): Promise<void>;
 }
