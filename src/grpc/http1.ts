@@ -1,0 +1,112 @@
+/** HTTP/1.1 on the shared port: sockets that did not speak HTTP/2 go to node:http, and its requests to the handler. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { addressOf, certificateOf } from "./peer.ts";
+import { FAILED, NOT_FOUND, TOO_LARGE } from "./http-exchange.ts";
+import type { HttpHandler, HttpResponse, Limits } from "./service.ts";
+
+export interface Http1Options {
+  readonly handler: HttpHandler | null;
+  readonly limits: Limits;
+  readonly onError: (error: unknown, where: string) => void;
+}
+
+export class Http1 {
+  readonly #options: Http1Options;
+  readonly #server: Server;
+
+  constructor(options: Http1Options) {
+    this.#options = options;
+    const { limits } = options;
+    this.#server = createServer(
+      {
+        maxHeaderSize: limits.headerListBytesMax,
+        headersTimeout: limits.handshakeTimeoutMs,
+        requestTimeout: 0,
+        connectionsCheckingInterval: Math.min(limits.handshakeTimeoutMs, 5_000),
+        noDelay: true,
+      },
+      (request, response) => this.#onRequest(request, response),
+    );
+  }
+
+  /** Takes the socket over, with the bytes that were read to tell the protocol. */
+  accept(socket: Socket, first: Buffer | null): void {
+    socket.pause();
+    if (first !== null && first.length > 0) socket.unshift(first);
+    this.#server.emit("connection", socket);
+    socket.resume();
+  }
+
+  /** Idle connections end now, busy ones after their answer. */
+  drain(): void {
+    this.#server.close(() => {});
+    this.#server.closeIdleConnections();
+  }
+
+  close(): void {
+    this.#server.close(() => {});
+    this.#server.closeAllConnections();
+  }
+
+  #onRequest(request: IncomingMessage, response: ServerResponse): void {
+    const { handler, limits, onError } = this.#options;
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    // Whatever a client does to its own connection is no fault of ours.
+    response.on("error", () => {});
+    request.on("error", () => {});
+    request.on("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= limits.messageBytesMax) chunks.push(chunk);
+      else if (!response.headersSent) {
+        chunks.length = 0;
+        respond(response, TOO_LARGE, true);
+      }
+    });
+    request.on("end", () => {
+      if (bytes > limits.messageBytesMax) return;
+      if (handler === null) {
+        respond(response, NOT_FOUND, false);
+        return;
+      }
+      try {
+        handler(
+          {
+            method: request.method ?? "",
+            target: request.url ?? "",
+            headers: toMap(request),
+            body: Buffer.concat(chunks),
+            remoteAddress: addressOf(request.socket),
+            certificate: certificateOf(request.socket),
+            raw: { request, response },
+          },
+          (answer) => respond(response, answer, false),
+        );
+      } catch (error) {
+        onError(error, request.url ?? "");
+        if (!response.headersSent) respond(response, FAILED, false);
+      }
+    });
+  }
+}
+
+function toMap(request: IncomingMessage): Map<string, string> {
+  const out = new Map<string, string>();
+  for (const [name, value] of Object.entries(request.headers)) {
+    if (value !== undefined) out.set(name, typeof value === "string" ? value : value.join(", "));
+  }
+  return out;
+}
+
+function respond(response: ServerResponse, answer: HttpResponse, last: boolean): void {
+  if (response.headersSent || response.destroyed) return;
+  const body = typeof answer.body === "string" ? Buffer.from(answer.body, "utf8") : answer.body;
+  const headers: Record<string, string> = {
+    ...answer.headers,
+    "content-length": String(body.length),
+  };
+  if (last) headers["connection"] = "close";
+  response.writeHead(answer.status, headers);
+  response.end(body);
+}

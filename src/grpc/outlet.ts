@@ -1,0 +1,131 @@
+/** The sending side of one connection: what leaves at the end of the turn, and what must wait for window or socket. */
+import type { Socket } from "node:net";
+import type { PingPolicy } from "./abuse.ts";
+import type { Engine, Flushable } from "./engine.ts";
+import { ConnectionError, ErrorCode, FRAME_PAYLOAD_BYTES_MAX, WINDOW_MAX } from "./frame.ts";
+import { EARLY_FLUSH_BYTES, SOCKET_QUEUE_BYTES } from "./limits.ts";
+import { OutputBuffer } from "./output.ts";
+import type { Stream, StreamHost } from "./stream.ts";
+
+export interface OutletOwner {
+  onFinished(stream: Stream, reset: ErrorCode | null): void;
+  /** More waits for this client than connectionQueueBytesMax. */
+  onSlowReader(): void;
+}
+
+/** Bytes that one of several waiting streams may write before the next has its turn. */
+const QUANTUM_BYTES = 65_536;
+/** WINDOW_UPDATEs that may be saved up by frames sent. */
+const UPDATE_CREDIT_MAX = 1_000_000;
+
+export class Outlet implements StreamHost, Flushable {
+  readonly output: OutputBuffer = new OutputBuffer();
+  sendWindow = 65_535;
+  frameBytesMax: number = FRAME_PAYLOAD_BYTES_MAX;
+  congested = false;
+  /** Frames sent that a WINDOW_UPDATE may answer: one without is to no effect. */
+  updateCredit = 0;
+  readonly #engine: Engine;
+  readonly #socket: Socket;
+  readonly #owner: OutletOwner;
+  readonly #pings: PingPolicy;
+  readonly #blocked: Set<Stream> = new Set();
+  #dirty = false;
+  #queuedBytes = 0;
+  #closed = false;
+  #endAfterFlush = false;
+
+  constructor(engine: Engine, socket: Socket, owner: OutletOwner, pings: PingPolicy) {
+    this.#engine = engine;
+    this.#socket = socket;
+    this.#owner = owner;
+    this.#pings = pings;
+    socket.on("drain", () => {
+      this.congested = false;
+      this.touch();
+    });
+  }
+
+  /** Something was written into `output` or may be: it leaves at the end of the turn. */
+  touch(): void {
+    if (this.#dirty || this.#closed) return;
+    this.#dirty = true;
+    this.#engine.markDirty(this);
+  }
+
+  flush(): void {
+    this.#dirty = false;
+    if (this.#closed) return;
+    if (this.#blocked.size > 0) this.pump();
+    this.#push();
+    if (this.#waiting() > this.#engine.limits.connectionQueueBytesMax) this.#owner.onSlowReader();
+    else if (this.#endAfterFlush) this.#socket.end();
+  }
+
+  /** After the next flush nothing follows. */
+  endAfterFlush(): void {
+    this.#endAfterFlush = true;
+    this.touch();
+  }
+
+  /** The socket is gone. */
+  close(): void {
+    this.#closed = true;
+    this.#blocked.clear();
+    this.output.discard();
+  }
+
+  /** The connection's window grows. */
+  widen(increment: number): void {
+    if (this.sendWindow + increment > WINDOW_MAX) {
+      throw new ConnectionError(ErrorCode.flowControlError, "a connection window over 2^31-1");
+    }
+    this.sendWindow += increment;
+    if (this.#blocked.size > 0) this.touch();
+  }
+
+  /** Lets the waiting streams write in turn, a quantum each, until nothing moves. */
+  pump(): void {
+    let moved = true;
+    while (moved && this.#blocked.size > 0 && !this.congested) {
+      moved = false;
+      for (const stream of this.#blocked) {
+        const before = this.sendWindow;
+        const done = stream.gone || stream.resume(QUANTUM_BYTES);
+        if (done) this.#blocked.delete(stream);
+        if (done || this.sendWindow < before) moved = true;
+      }
+    }
+  }
+
+  onWrote(): void {
+    if (!this.#dirty) this.touch();
+    this.#pings.excuse();
+    if (this.updateCredit < UPDATE_CREDIT_MAX) this.updateCredit++;
+    if (this.output.size > EARLY_FLUSH_BYTES) this.#push();
+  }
+
+  onBlocked(stream: Stream): void {
+    this.#blocked.add(stream);
+  }
+
+  onQueued(bytes: number): void {
+    this.#queuedBytes += bytes;
+    // Judged at the end of the turn, when no service is on the stack.
+    if (bytes > 0) this.touch();
+  }
+
+  onFinished(stream: Stream, reset: ErrorCode | null): void {
+    this.#owner.onFinished(stream, reset);
+  }
+
+  #waiting(): number {
+    return this.#queuedBytes + this.output.size + this.#socket.writableLength;
+  }
+
+  #push(): void {
+    if (this.#closed) return;
+    this.#engine.counters.bytesSent += this.output.flushTo(this.#socket);
+    this.congested = this.#socket.writableLength > SOCKET_QUEUE_BYTES;
+  }
+}

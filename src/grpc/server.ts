@@ -1,0 +1,195 @@
+/** The listener: takes sockets, finds out what they speak, and hands them to HTTP/2 or HTTP/1.1. */
+import { createServer as createTcpServer, type Server as TcpServer, type Socket } from "node:net";
+import {
+  createServer as createTlsServer,
+  type SecureContextOptions,
+  type Server as TlsServer,
+  type TlsOptions,
+} from "node:tls";
+import { Connection } from "./connection.ts";
+import { type Counters, Engine, type EngineOptions } from "./engine.ts";
+import { CLIENT_PREFACE } from "./frame.ts";
+import { Http1 } from "./http1.ts";
+
+const PREFACE = Buffer.from(CLIENT_PREFACE, "latin1");
+const SWEEP_MS_MAX = 1_000;
+const SWEEP_MS_MIN = 10;
+
+export class GrpcServer {
+  readonly counters: Counters;
+  readonly #engine: Engine;
+  readonly #http1: Http1;
+  readonly #connections: Set<Connection> = new Set();
+  /** Every socket that is alive, whatever it speaks. */
+  readonly #sockets: Set<Socket> = new Set();
+  readonly #listeners: (TcpServer | TlsServer)[] = [];
+  readonly #tlsListeners: TlsServer[] = [];
+  #sweeper: NodeJS.Timeout | null = null;
+  #draining = false;
+  #onIdle: (() => void) | null = null;
+
+  constructor(options: EngineOptions) {
+    this.#engine = new Engine(options);
+    this.counters = this.#engine.counters;
+    this.#http1 = new Http1({
+      handler: options.http,
+      limits: options.limits,
+      onError: options.onError,
+    });
+  }
+
+  /** Listens, over TLS unless `tls` is null; may be called for several addresses. Port 0 takes a free one. Rejects if refused. */
+  async listen(
+    at: { readonly host: string; readonly port: number },
+    tls: TlsOptions | null,
+  ): Promise<{ port: number }> {
+    const listener = tls === null ? this.#listenPlain() : this.#listenTls(tls);
+    this.#listeners.push(listener);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    listener.once("error", reject);
+    listener.listen({ host: at.host, port: at.port, backlog: 1024 }, resolve);
+    await promise;
+    listener.off("error", reject);
+    listener.on("error", (error) => this.#engine.options.onError(error, "listener"));
+    this.#startSweeper();
+    const address = listener.address();
+    return { port: address !== null && typeof address === "object" ? address.port : at.port };
+  }
+
+  /** Sends what this turn has said, one write a connection. Without it the same happens at the end of the event loop's turn. */
+  flush(): void {
+    this.#engine.flush();
+  }
+
+  /** New certificates, for handshakes from now on. */
+  setSecureContext(context: SecureContextOptions): void {
+    for (const listener of this.#tlsListeners) listener.setSecureContext(context);
+  }
+
+  /** Stops listening, tells every client to go elsewhere, and waits for their calls, `graceMs` at most; then closes. */
+  async drain(graceMs: number): Promise<void> {
+    if (!this.#draining) {
+      this.#draining = true;
+      for (const listener of this.#listeners) listener.close();
+      this.#http1.drain();
+      for (const connection of this.#connections) connection.drain();
+      this.flush();
+    }
+    if (this.#sockets.size > 0) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, graceMs);
+      this.#onIdle = resolve;
+      await promise;
+      clearTimeout(timer);
+      this.#onIdle = null;
+    }
+    await this.close();
+  }
+
+  /** Ends everything at once. */
+  async close(): Promise<void> {
+    this.#draining = true;
+    for (const listener of this.#listeners) listener.close();
+    this.flush();
+    this.#http1.close();
+    for (const connection of this.#connections) connection.destroy();
+    for (const socket of this.#sockets) socket.destroy();
+    if (this.#sweeper !== null) clearInterval(this.#sweeper);
+    this.#sweeper = null;
+    this.#engine.deadlines.close();
+    // The last onClose callbacks run at the end of a turn.
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    this.flush();
+  }
+
+  #listenPlain(): TcpServer {
+    const listener = createTcpServer({ noDelay: true }, (socket) => {
+      if (this.#admit(socket)) this.#sniff(socket);
+    });
+    return listener;
+  }
+
+  #listenTls(tls: TlsOptions): TlsServer {
+    const { limits } = this.#engine;
+    const listener = createTlsServer({
+      ...tls,
+      ALPNProtocols: ["h2", "http/1.1"],
+      handshakeTimeout: limits.handshakeTimeoutMs,
+      noDelay: true,
+    });
+    // Counted from the TCP connection on, so that handshakes count against the cap.
+    listener.on("connection", (socket: Socket) => this.#admit(socket));
+    listener.on("secureConnection", (socket) => {
+      socket.on("error", ignore);
+      if (socket.alpnProtocol === "h2") this.#serve(socket, null);
+      else if (socket.alpnProtocol === "http/1.1") this.#http1.accept(socket, null);
+      else this.#sniff(socket);
+    });
+    listener.on("tlsClientError", (_error, socket) => socket.destroy());
+    this.#tlsListeners.push(listener);
+    return listener;
+  }
+
+  /** Counts a new socket; false (and the end of it) beyond the cap. */
+  #admit(socket: Socket): boolean {
+    const { counters, limits } = this.#engine;
+    socket.on("error", ignore);
+    if (this.#sockets.size >= limits.connectionsMax || this.#draining) {
+      counters.connectionsRefused++;
+      socket.destroy();
+      return false;
+    }
+    this.#sockets.add(socket);
+    counters.connections++;
+    counters.connectionsAccepted++;
+    socket.once("close", () => {
+      this.#sockets.delete(socket);
+      counters.connections--;
+      if (this.#sockets.size === 0) this.#onIdle?.();
+    });
+    return true;
+  }
+
+  /** Reads until the bytes differ from the HTTP/2 preface or are all of it. */
+  #sniff(socket: Socket): void {
+    let seen: Buffer = Buffer.alloc(0);
+    const timer = setTimeout(() => socket.destroy(), this.#engine.limits.handshakeTimeoutMs);
+    const onClose = (): void => clearTimeout(timer);
+    const onData = (chunk: Buffer): void => {
+      seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
+      const count = Math.min(seen.length, PREFACE.length);
+      const isHttp2 = PREFACE.subarray(0, count).equals(seen.subarray(0, count));
+      if (isHttp2 && count < PREFACE.length) return;
+      clearTimeout(timer);
+      socket.off("close", onClose);
+      socket.off("data", onData);
+      if (isHttp2) this.#serve(socket, seen);
+      else this.#http1.accept(socket, seen);
+    };
+    socket.on("close", onClose);
+    socket.on("data", onData);
+  }
+
+  #serve(socket: Socket, first: Buffer | null): void {
+    const connection = new Connection(this.#engine, socket, (closed) =>
+      this.#connections.delete(closed),
+    );
+    this.#connections.add(connection);
+    if (first !== null) connection.receive(first);
+    if (this.#draining) connection.drain();
+  }
+
+  #startSweeper(): void {
+    const { handshakeTimeoutMs, keepaliveIntervalMs, keepaliveTimeoutMs } = this.#engine.limits;
+    const shortest = Math.min(handshakeTimeoutMs, keepaliveIntervalMs, keepaliveTimeoutMs) / 4;
+    const everyMs = Math.max(SWEEP_MS_MIN, Math.min(SWEEP_MS_MAX, shortest));
+    this.#sweeper ??= setInterval(() => {
+      this.#engine.clock.expire();
+      const nowMs = this.#engine.clock.now();
+      for (const connection of this.#connections) connection.sweep(nowMs);
+    }, everyMs).unref();
+  }
+}
+
+/** A socket's fault is followed by its close, which is what counts. */
+function ignore(): void {}
