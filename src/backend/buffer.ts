@@ -37,8 +37,7 @@ export interface BucketWriter {
    */
   put(bucket: Bucket, key: Uint8Array, payload: Uint8Array): void;
   /**
-   * Absent keys may be deleted. `payload`, if the caller has it at hand, is what is deleted, exactly, and the record must be
-   * there: it saves a synchronous read (compaction must pass it).
+   * Absent keys may be deleted. Compaction must pass the `payload` of a record that is there: it saves a synchronous read.
    */
   delete(bucket: Bucket, key: Uint8Array, payload?: Uint8Array): void;
 }
@@ -62,7 +61,7 @@ export interface SealedView extends StoreState {
 const BATCH_BYTES_MAX = 1024 * 1024;
 const BATCH_OPERATIONS_MAX = 2_000;
 
-/** Full: new proposals are refused with "too many requests". */
+/** With so much on its way, proposals are refused: "too many requests". */
 export const PENDING_BYTES_MAX: number = 64 * 1024 * 1024;
 
 export class BackendBuffer implements BucketWriter, BucketReader {
@@ -80,7 +79,9 @@ export class BackendBuffer implements BucketWriter, BucketReader {
   #committedSeal = 0;
   #launchScheduled = false;
   #fatal: unknown = null;
+  /** Bytes not yet in the store. */
   #pendingBytes = 0;
+  /** The last sealed log entry, and its term. */
   #appliedIndex: number;
   #term: number;
   /** #durableIndex <= #committedIndex <= #appliedIndex. */
@@ -110,12 +111,10 @@ export class BackendBuffer implements BucketWriter, BucketReader {
     this.#totals = state.totals.map((of) => of.copy());
   }
 
-  /** The last sealed log entry. */
   get appliedIndex(): number {
     return this.#appliedIndex;
   }
 
-  /** Term of that entry. */
   get term(): number {
     return this.#term;
   }
@@ -130,7 +129,6 @@ export class BackendBuffer implements BucketWriter, BucketReader {
     return this.#durableIndex;
   }
 
-  /** Bytes not yet in the store. */
   get pendingBytes(): number {
     return this.#pendingBytes;
   }
@@ -147,9 +145,7 @@ export class BackendBuffer implements BucketWriter, BucketReader {
 
   /** Bytes of all live records: etcd's dbSizeInUse. */
   get liveBytes(): number {
-    let bytes = 0;
-    for (const of of this.#totals) bytes += of.bytes;
-    return bytes;
+    return this.#totals.reduce((sum, of) => sum + of.bytes, 0);
   }
 
   /** Calls back each time a batch landed, with the log index up to which the store now has everything. */
@@ -281,7 +277,7 @@ export class BackendBuffer implements BucketWriter, BucketReader {
     }
   }
 
-  /** Whether a flush is due at `nowMs` (monotonic). The first call starts the clock. */
+  /** Whether a flush is due at `nowMs` (monotonic). */
   flushDue(nowMs: number): boolean {
     const idle = this.#flushing || this.#committedIndex === this.#durableIndex;
     return this.#policy.due(nowMs) && !idle;
@@ -289,8 +285,8 @@ export class BackendBuffer implements BucketWriter, BucketReader {
 
   /** The store at the end of a log entry, at least at everything sealed so far. */
   async sealedView(): Promise<SealedView> {
-    if (this.#fatal === null && this.#committedSeal === this.#sealed) return this.#takeView();
     if (this.#fatal !== null) throw this.#fatal;
+    if (this.#committedSeal === this.#sealed) return this.#takeView();
     const view = deferred<SealedView>();
     this.#viewers.push({ seal: this.#sealed, view });
     return await view.promise;
@@ -329,9 +325,9 @@ export class BackendBuffer implements BucketWriter, BucketReader {
     const batch = this.#filling;
     const state = encodeState(batch.appliedIndex, batch.term, this.#totals);
     const recordKey = toRecordKey(Bucket.meta, STATE_KEY);
-    const value = toRecordValue(recordKey, state);
-    batch.put(recordKey, value);
-    this.#pendingBytes += recordKey.length + value.length;
+    const before = batch.bytes;
+    batch.put(recordKey, toRecordValue(recordKey, state));
+    this.#pendingBytes += batch.bytes - before;
     this.#closed.push(batch);
     this.#filling = new PendingBatch();
   }

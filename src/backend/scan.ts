@@ -1,0 +1,43 @@
+/** Reading a whole small bucket at start-up. */
+import type { Backend } from "./backend.ts";
+import type { Bucket } from "./buckets.ts";
+import { BucketTotals, corruption } from "./record.ts";
+import { STATE_KEY, type Totals, totalsOf } from "./state.ts";
+
+const ROWS = 1_000;
+
+/** A record of a bucket: key without the bucket's prefix. */
+export type BucketRow = readonly [key: Uint8Array, payload: Uint8Array];
+
+/**
+ * All records of `bucket` in key order, each with its CRC checked, and their totals compared with what the store says.
+ * Throws QuorateError "corruption". Nothing may be written meanwhile: for start-up.
+ */
+export async function readBucket(
+  backend: Backend,
+  bucket: Bucket,
+  totals: Totals,
+): Promise<readonly BucketRow[]> {
+  const records: BucketRow[] = [];
+  const counted = new BucketTotals();
+  const view = backend.view();
+  const rows = view.iterate(Uint8Array.of(bucket), Uint8Array.of(bucket + 1));
+  try {
+    for (let part = await rows.next(ROWS); part.length > 0; part = await rows.next(ROWS)) {
+      for (const [recordKey, value] of part) {
+        const key = recordKey.subarray(1);
+        if (Buffer.compare(key, STATE_KEY) === 0) continue;
+        records.push([key, counted.addStored(recordKey, value)]);
+      }
+    }
+  } finally {
+    await rows.close();
+    await view.close();
+  }
+  const expected = totalsOf(totals, bucket);
+  if (!counted.equals(expected)) {
+    const found = `it holds ${String(counted)}, but was left with ${String(expected)}`;
+    throw corruption(Uint8Array.of(bucket), found);
+  }
+  return records;
+}
