@@ -30,14 +30,16 @@ import {
 } from "./leader.ts";
 import { assertMembership, votersChanged } from "./membership.ts";
 import type { Message } from "./message.ts";
-import type { Progress, ProgressState } from "./progress.ts";
-import { countReads, expireReads, onReadIndex, onReadIndexReply, read } from "./read-index.ts";
+import { expireReads, onReadIndex, onReadIndexReply, read } from "./read-index.ts";
 import type { ReadState, Ready, SoftState } from "./ready.ts";
+import { toStatus } from "./status.ts";
+import type { RaftStatus } from "./status.ts";
 import { transfer } from "./transfer.ts";
 import { NO_INDEX, NO_MEMBER } from "./types.ts";
 import type { Entry, HardState, Index, MemberId, Membership, Term } from "./types.ts";
 
 export type { Proposal, RaftConfig, StepOutcome } from "./core.ts";
+export type { PeerStatus, RaftStatus } from "./status.ts";
 
 export type Input =
   | { readonly kind: "tick" }
@@ -59,40 +61,6 @@ export type Input =
     }
   | { readonly kind: "unreachable"; readonly peer: MemberId }
   | { readonly kind: "snapshotResult"; readonly peer: MemberId; readonly ok: boolean };
-
-export interface PeerStatus {
-  readonly id: MemberId;
-  readonly match: Index;
-  readonly next: Index;
-  readonly state: ProgressState;
-  readonly paused: boolean;
-  readonly recentlyActive: boolean;
-  readonly isLearner: boolean;
-  /** Index of the state on its way; 0 if none. */
-  readonly pendingSnapshot: Index;
-  /** Appends not yet acknowledged. */
-  readonly inflight: number;
-}
-
-export interface RaftStatus {
-  readonly id: MemberId;
-  readonly role: SoftState["role"];
-  readonly term: Term;
-  readonly vote: MemberId;
-  readonly leader: MemberId;
-  readonly commit: Index;
-  readonly applied: Index;
-  readonly persisted: Index;
-  readonly firstIndex: Index;
-  readonly lastIndex: Index;
-  readonly membership: Membership;
-  readonly transferTarget: MemberId | null;
-  /** The others, voters first, in order of membership. Empty unless leader. */
-  readonly progress: readonly PeerStatus[];
-  readonly pendingReads: number;
-  /** Data bytes proposed and not yet committed. 0 unless leader. */
-  readonly uncommittedBytes: number;
-}
 
 const NO_MESSAGES: readonly Message[] = [];
 const NO_READS: readonly ReadState[] = [];
@@ -205,26 +173,7 @@ export class Raft {
   }
 
   status(): RaftStatus {
-    const core = this.#core;
-    const { role, log } = core;
-    const leads = role.kind === "leader";
-    return {
-      id: core.id,
-      role: role.kind,
-      term: core.term,
-      vote: core.vote,
-      leader: core.leader,
-      commit: log.committed,
-      applied: log.applied,
-      persisted: log.persisted,
-      firstIndex: log.first,
-      lastIndex: log.last,
-      membership: core.membership,
-      transferTarget: leads && role.transferTarget !== NO_MEMBER ? role.transferTarget : null,
-      progress: leads ? role.others.map(toPeerStatus) : [],
-      pendingReads: countReads(core),
-      uncommittedBytes: leads ? role.uncommittedBytes : 0,
-    };
+    return toStatus(this.#core);
   }
 
   #tick(): StepOutcome {
@@ -431,10 +380,4 @@ export class Raft {
     const { role: oldRole, leader: oldLeader, term: oldTerm } = this.#softState;
     return role.kind !== oldRole || leader !== oldLeader || term !== oldTerm;
   }
-}
-
-function toPeerStatus(progress: Progress): PeerStatus {
-  const { id, match, next, state, paused, recentlyActive, isLearner, pendingSnapshot } = progress;
-  const inflight = progress.inflights.count;
-  return { id, match, next, state, paused, recentlyActive, isLearner, pendingSnapshot, inflight };
 }
