@@ -113,6 +113,15 @@ export function versionAt(key: Key, newest: Generation, main: number, sub: numbe
   return null;
 }
 
+/** Whether the key was live at the end of `main`. */
+export function isLiveAt(newest: Generation, main: number): boolean {
+  for (let life: Generation | null = newest; life !== null; life = life.older) {
+    const at = life.search(main, SUB_MAX);
+    if (at >= 0) return !life.ended || at < life.mains.length - 1;
+  }
+  return false;
+}
+
 /**
  * The revision of the key that a compaction at `main` keeps though it is not above it: the live version at `main`, or a
  * tombstone of exactly `main` (etcd 3.5.16 and later: a watch from there must see the delete). -1 if none.

@@ -51,22 +51,35 @@ function writeU64(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 7] = low;
 }
 
-/** Reads a stored revision key at `offset`. Throws where it is not one: our own storage never holds anything else. */
-export function fromRevisionKey(
-  bytes: Uint8Array,
-  offset = 0,
-): FullRevision & { readonly tombstone: boolean } {
-  const view = Buffer.from(bytes.buffer, bytes.byteOffset + offset, bytes.byteLength - offset);
+/** Reads a stored revision key. Throws where it is not one: our own storage never holds anything else. */
+export function readRevisionKey(bytes: Uint8Array): FullRevision & { readonly tombstone: boolean } {
+  const { length } = bytes;
+  const tombstone =
+    length === REVISION_KEY_BYTES + 1 && bytes[REVISION_KEY_BYTES] === TOMBSTONE_MARK;
   assert(
-    view.length === REVISION_KEY_BYTES ||
-      (view.length === REVISION_KEY_BYTES + 1 && view[REVISION_KEY_BYTES] === TOMBSTONE_MARK),
+    length === REVISION_KEY_BYTES || tombstone,
     "a revision key has 16 bytes and perhaps the mark of a tombstone",
   );
-  const main = view.readUInt32BE(0) * U32 + view.readUInt32BE(4);
-  const sub = view.readUInt32BE(8) * U32 + view.readUInt32BE(12);
+  const main = readU64(bytes, 0);
+  const sub = readU64(bytes, 8);
   assert(
     Number.isSafeInteger(main) && Number.isSafeInteger(sub),
     "a revision stays a safe integer",
   );
-  return { main: main as Revision, sub, tombstone: view.length > REVISION_KEY_BYTES };
+  return { main: main as Revision, sub, tombstone };
+}
+
+/** 8 bytes big-endian at `at`; above 2^53 inexact. */
+export function readU64(bytes: Uint8Array, at: number): number {
+  return readU32(bytes, at) * U32 + readU32(bytes, at + 4);
+}
+
+function readU32(bytes: Uint8Array, at: number): number {
+  return (
+    (((bytes[at] as number) << 24) |
+      ((bytes[at + 1] as number) << 16) |
+      ((bytes[at + 2] as number) << 8) |
+      (bytes[at + 3] as number)) >>>
+    0
+  );
 }

@@ -1,6 +1,6 @@
 /** Nodes of the tree index: leaves hold the keys' slots in parallel arrays, inner nodes the live keys below each child. */
 import type { Key } from "../base/bytes.ts";
-import type { Generation } from "./key-index.ts";
+import { type Generation, isLiveAt, retainedAt } from "./key-index.ts";
 import type { CachedRecord } from "./value-cache.ts";
 
 /** Slots of a leaf. */
@@ -64,6 +64,19 @@ export class Leaf {
   isLive(slot: number): boolean {
     const history = this.historyAt(slot);
     return history === null || !history.ended;
+  }
+
+  /** Whether the key was live at the end of `main`. */
+  isLiveAt(slot: number, main: number): boolean {
+    const history = this.historyAt(slot);
+    return history === null ? (this.mains[slot] as number) <= main : isLiveAt(history, main);
+  }
+
+  /** Whether a compaction at `main` keeps a revision of the key that is not above it. */
+  isRetainedAt(slot: number, main: number): boolean {
+    const history = this.historyAt(slot);
+    if (history === null) return (this.mains[slot] as number) <= main;
+    return retainedAt(history, main) !== null;
   }
 
   /** Live keys in the slots [from, end). */

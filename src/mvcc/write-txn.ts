@@ -14,8 +14,8 @@ import type { Version } from "./version.ts";
 /** What one slice of a delete removed. */
 export interface DeleteSlice {
   /** The versions that were deleted, in key order: keys for the lessor, handles for prev_kvs. */
-  readonly previous: readonly Version[];
-  /** Where to go on with the same `end`; null when all is deleted. */
+  readonly deleted: readonly Version[];
+  /** Where to go on, with the same `end`; null when all is deleted. */
   readonly next: Key | null;
 }
 
@@ -54,9 +54,21 @@ export class WriteTxn {
     return this.#changes.length === 0 ? this.#core.revision : this.main;
   }
 
+  /** The sub revision of the next change: what a range at this point sees is (main, nextSub) exclusive. */
+  get nextSub(): number {
+    return this.#changes.length;
+  }
+
   /** The live version of `key` at this point of the write. */
   current(key: Key): Version | null {
     return this.#core.index.current(key);
+  }
+
+  /** The encoded KeyValue of `key` at this point of the write; null if absent. Reads synchronously where it must. */
+  currentRecord(key: Key): Uint8Array | null {
+    const version = this.#core.index.current(key);
+    if (version === null) return null;
+    return version.record ?? this.#core.values.loadSync(version.main, version.sub);
   }
 
   /** `value` is copied. Answers the version before, null if the key was absent. The lease's side is the caller's. */
@@ -83,11 +95,11 @@ export class WriteTxn {
    */
   deleteRange(key: Key, end: Key | null, keysMax: number): DeleteSlice {
     assert(!this.#ended, "a write that ended changes nothing");
-    const previous: Version[] = [];
+    const deleted: Version[] = [];
     if (end === null) {
       const version = this.#delete(key);
-      if (version !== null) previous.push(version);
-      return { previous, next: null };
+      if (version !== null) deleted.push(version);
+      return { deleted, next: null };
     }
     const keys: Key[] = [];
     const finished = this.#core.index.visit(key, end, (leaf, from, to) => {
@@ -101,10 +113,10 @@ export class WriteTxn {
     for (const doomed of keys) {
       const version = this.#delete(doomed);
       assert(version !== null, "a live key has a version to delete");
-      previous.push(version);
+      deleted.push(version);
     }
     const last = keys[keys.length - 1];
-    return { previous, next: finished || last === undefined ? null : successor(last) };
+    return { deleted, next: finished || last === undefined ? null : successor(last) };
   }
 
   /** Ends the write. The revision moves only if something changed; answers the store's revision. */
