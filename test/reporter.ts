@@ -2,6 +2,7 @@
  * A compact reporter for node:test: a line per file, every failure in full, and node:test's closing lines as TAP prints them
  * ("# tests N", "# pass N", "# fail N"), which scripts read.
  */
+import { AssertionError } from "node:assert";
 import { relative } from "node:path";
 import { inspect } from "node:util";
 import type { TestEvent } from "node:test/reporters";
@@ -9,7 +10,6 @@ import type { TestEvent } from "node:test/reporters";
 interface Tally {
   passed: number;
   failed: number;
-  readonly failures: string[];
 }
 
 /** What this reporter reads of an event that ends a test. */
@@ -21,14 +21,15 @@ interface Ended {
 }
 
 async function* report(source: AsyncIterable<TestEvent>): AsyncGenerator<string, void> {
-  const files = new Map<string, Tally>();
+  // Files are reported one after the other, so one tally serves them in turn.
+  let tally: Tally = { passed: 0, failed: 0 };
   for await (const event of source) {
     switch (event.type) {
       case "test:pass":
-        count(files, event.data, true);
+        count(tally, event.data, true);
         break;
       case "test:fail":
-        yield* count(files, event.data, false);
+        yield* count(tally, event.data, false);
         break;
       case "test:stderr":
         yield event.data.message;
@@ -43,8 +44,9 @@ async function* report(source: AsyncIterable<TestEvent>): AsyncGenerator<string,
         else if (event.data.nesting > 0) yield `  ${event.data.message}\n`;
         break;
       case "test:summary":
-        if (event.data.file !== undefined)
-          yield line(files, event.data.file, event.data.duration_ms);
+        if (event.data.file === undefined) break;
+        yield line(tally, event.data.file, event.data.duration_ms);
+        tally = { passed: 0, failed: 0 };
         break;
       default:
         break;
@@ -56,23 +58,21 @@ function isSum(message: string): boolean {
   return /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) /.test(message);
 }
 
-function count(files: Map<string, Tally>, ended: Ended, passed: boolean): string[] {
-  const file = ended.file ?? "";
-  const tally = files.get(file) ?? { passed: 0, failed: 0, failures: [] };
-  files.set(file, tally);
+function count(tally: Tally, ended: Ended, passed: boolean): string[] {
   if (ended.details.type === "suite") return [];
   if (passed) {
     tally.passed++;
     return [];
   }
   tally.failed++;
-  const where = `${relative(process.cwd(), file)}:${ended.line ?? 0}`;
+  const where = `${relative(process.cwd(), ended.file ?? "")}:${ended.line ?? 0}`;
   return [`\nnot ok: ${ended.name}\n  at ${where}\n${indent(explain(ended.details.error))}\n\n`];
 }
 
 /** The cause is what the test threw; the error around it is node:test's own. */
 function explain(error: unknown): string {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  if (cause instanceof AssertionError) return cause.stack ?? cause.message;
   return inspect(cause, { depth: 6, breakLength: 120 });
 }
 
@@ -80,8 +80,7 @@ function indent(text: string): string {
   return text.replace(/^/gm, "  ");
 }
 
-function line(files: Map<string, Tally>, file: string, durationMs: number): string {
-  const tally = files.get(file) ?? { passed: 0, failed: 0 };
+function line(tally: Tally, file: string, durationMs: number): string {
   const verdict = tally.failed === 0 ? "ok" : "FAILED";
   const sums = `${tally.passed} passed${tally.failed === 0 ? "" : `, ${tally.failed} failed`}`;
   return `${verdict.padEnd(6)} ${relative(process.cwd(), file)}: ${sums}, ${Math.round(durationMs)} ms\n`;

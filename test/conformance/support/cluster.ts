@@ -1,0 +1,220 @@
+/** Starts real servers: etcd's and ours, one or several members, fresh directories, free loopback ports. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { tool, until } from "./tools.ts";
+
+export type Product = "etcd" | "quorate";
+
+const MAIN = fileURLToPath(new URL("../../../node/main.ts", import.meta.url));
+
+/** The words that start one member: etcd's binary, or QUORATE_COMMAND, or the sources as they are. */
+export function commandOf(product: Product): readonly string[] {
+  if (product === "etcd") return [tool("etcd")];
+  const override = process.env["QUORATE_COMMAND"];
+  return override === undefined ? [process.execPath, MAIN] : override.split(/\s+/);
+}
+
+export interface ClusterOptions {
+  readonly product: Product;
+  readonly members: number;
+  /** Flags beside those of addresses and directory. */
+  readonly flags?: readonly string[];
+}
+
+/** One member: a place on disk and two ports that stay its own over restarts. */
+export class Member {
+  readonly name: string;
+  readonly clientUrl: string;
+  readonly peerUrl: string;
+  readonly dataDir: string;
+  readonly logFile: string;
+  readonly #command: readonly string[];
+  #child: ChildProcess | null = null;
+  #exited: Promise<void> = Promise.resolve();
+
+  constructor(
+    name: string,
+    folder: string,
+    ports: readonly [number, number],
+    command: readonly string[],
+  ) {
+    this.name = name;
+    this.clientUrl = `http://127.0.0.1:${ports[0]}`;
+    this.peerUrl = `http://127.0.0.1:${ports[1]}`;
+    this.dataDir = join(folder, name);
+    this.logFile = join(folder, `${name}.log`);
+    this.#command = command;
+  }
+
+  get endpoint(): string {
+    return this.clientUrl.replace("http://", "");
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  get running(): boolean {
+    return this.#child !== null;
+  }
+
+  /** Starts the process; `awaitHealthy` says when it serves. */
+  start(initialCluster: string, state: "new" | "existing", flags: readonly string[]): void {
+    const [program = "", ...first] = this.#command;
+    const log = openSync(this.logFile, "a");
+    const child = spawn(
+      program,
+      [
+        ...first,
+        `--name=${this.name}`,
+        `--data-dir=${this.dataDir}`,
+        `--listen-client-urls=${this.clientUrl}`,
+        `--advertise-client-urls=${this.clientUrl}`,
+        `--listen-peer-urls=${this.peerUrl}`,
+        `--initial-advertise-peer-urls=${this.peerUrl}`,
+        `--initial-cluster=${initialCluster}`,
+        `--initial-cluster-state=${state}`,
+        ...flags,
+      ],
+      { stdio: ["ignore", log, log] },
+    );
+    closeSync(log);
+    this.#child = child;
+    this.#exited = new Promise((resolve) => {
+      const gone = (): void => {
+        if (this.#child === child) this.#child = null;
+        resolve();
+      };
+      child.on("exit", gone);
+      child.on("error", gone);
+    });
+  }
+
+  /** Sends the signal and waits for the end; SIGKILL after 20 s. */
+  async stop(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child;
+    if (child === null) return;
+    child.kill(signal);
+    const timer = setTimeout(() => child.kill("SIGKILL"), 20_000);
+    await this.#exited;
+    clearTimeout(timer);
+  }
+
+  async healthy(): Promise<boolean> {
+    try {
+      const answer = await fetch(`${this.clientUrl}/health`, { signal: AbortSignal.timeout(2000) });
+      return answer.ok && (await answer.text()).includes("true");
+    } catch {
+      return false;
+    }
+  }
+
+  async awaitHealthy(timeoutMs = 30_000): Promise<void> {
+    await until(`${this.name} (${this.#command.join(" ")}) is healthy`, timeoutMs, async () => {
+      if (!this.running) throw new Error(`${this.name} ended early:\n${this.logTail()}`);
+      return this.healthy();
+    });
+  }
+
+  logTail(): string {
+    return readFileSync(this.logFile, "utf8").slice(-4000);
+  }
+}
+
+/** Members that form one cluster. */
+export class Cluster {
+  readonly product: Product;
+  readonly folder: string;
+  readonly members: Member[];
+  readonly #flags: readonly string[];
+  readonly #initial: string;
+
+  /** Starts all members and waits until each is healthy. */
+  static async start(options: ClusterOptions): Promise<Cluster> {
+    const cluster = new Cluster(options, await freePorts(options.members * 2));
+    for (const member of cluster.members) cluster.#begin(member);
+    try {
+      await cluster.awaitHealthy();
+    } catch (thrown) {
+      await cluster.stop({ keep: true });
+      throw thrown;
+    }
+    return cluster;
+  }
+
+  private constructor(options: ClusterOptions, ports: readonly number[]) {
+    this.product = options.product;
+    this.folder = mkdtempSync(join(tmpdir(), `conformance-${options.product}-`));
+    this.#flags = options.flags ?? [];
+    const command = commandOf(options.product);
+    this.members = Array.from({ length: options.members }, (_, at) => {
+      const pair: [number, number] = [ports[at * 2] ?? 0, ports[at * 2 + 1] ?? 0];
+      return new Member(`m${at}`, this.folder, pair, command);
+    });
+    this.#initial = this.members.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join(",");
+  }
+
+  get endpoints(): string {
+    return this.members.map(({ endpoint }) => endpoint).join(",");
+  }
+
+  member(at: number): Member {
+    const member = this.members[at];
+    if (member === undefined) throw new Error(`no member ${at}`);
+    return member;
+  }
+
+  async awaitHealthy(timeoutMs?: number): Promise<void> {
+    await Promise.all(this.members.map((member) => member.awaitHealthy(timeoutMs)));
+  }
+
+  #begin(member: Member): void {
+    member.start(this.#initial, "new", this.#flags);
+  }
+
+  /** Starts a member of the first configuration again, on what it has on disk. */
+  restart(member: Member): void {
+    this.#begin(member);
+  }
+
+  /** A further member, not started: add it to the cluster first, then call `join`. */
+  async prepareMember(): Promise<Member> {
+    const [client = 0, peer = 0] = await freePorts(2);
+    const name = `m${this.members.length}`;
+    const member = new Member(name, this.folder, [client, peer], commandOf(this.product));
+    this.members.push(member);
+    return member;
+  }
+
+  /** Starts a prepared member, once `member add` has answered. */
+  join(member: Member): void {
+    const initial = this.members.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join(",");
+    member.start(initial, "existing", this.#flags);
+  }
+
+  /** Ends every member and removes the files; with `keep`, names the folder of data and logs instead. */
+  async stop(options: { readonly keep?: boolean } = {}): Promise<void> {
+    await Promise.all(this.members.map((member) => member.stop("SIGKILL")));
+    if (options.keep === true)
+      console.error(`${this.product}: data and logs are kept in ${this.folder}`);
+    else rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** Ports that were free a moment ago, all different. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
