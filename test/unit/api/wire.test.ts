@@ -154,7 +154,25 @@ describe("decoding", () => {
   });
 });
 
+describe("decoding many messages side by side", () => {
+  it("counts depth, not messages", () => {
+    const many = Buffer.alloc((DEPTH_MAX + 500) * 2, Buffer.from([0x12, 0x00]));
+    assert.equal(decodeTxnRequest(many).success.length, DEPTH_MAX + 500);
+  });
+});
+
 describe("encoding", () => {
+  it("writes the first and the last value of every length of a varint", () => {
+    for (let bits = 0; bits < 53; bits++) {
+      for (const limit of [2 ** bits, 2 ** bits - 1]) {
+        const bytes = Buffer.from(encodeRangeRequest(rangeRequest({ limit })));
+        const size = limit === 0 ? 0 : 1 + Math.max(1, Math.ceil(Math.log2(limit + 1) / 7));
+        if (limit < 2 ** 40) assert.equal(bytes.length, size, `${limit}`);
+        assert.equal(decodeRangeRequest(bytes).limit, limit);
+      }
+    }
+  });
+
   it("writes the zero of a oneof and no other zero", () => {
     const bytes = encodeCompare(compare({ targetUnion: { kind: "version", value: 0 } }));
     assert.equal(Buffer.from(bytes).toString("hex"), "2000");
