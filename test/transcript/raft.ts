@@ -10,7 +10,7 @@ import {
 import type { Message } from "../../src/raft/message.ts";
 import type { RaftConfig } from "../../src/raft/raft.ts";
 import type { Membership, MembershipChange } from "../../src/raft/types.ts";
-import { Member, entryText, id, index } from "../unit/raft/member.ts";
+import { Member, entryText, fixedRandom, id, index } from "../unit/raft/member.ts";
 import type { Execute } from "./runner.ts";
 
 /** Members, options and numbers of one command line. */
@@ -39,6 +39,7 @@ export class RaftTranscript {
   /** Left their sender, not yet delivered, in order. */
   #flying: Message[] = [];
   #config: Partial<RaftConfig> = {};
+  #founders: Membership = { voters: [], learners: [] };
 
   readonly execute: Execute = (line) => {
     const words = parse(line);
@@ -52,9 +53,10 @@ export class RaftTranscript {
   readonly #commands: Record<string, (words: Words) => readonly string[]> = {
     // members voters=1,2,3 [learners=4] [prevote=on] [checkquorum=on] [inflight=3] [append=bytes]
     members: (words) => this.#makeMembers(words),
-    // join 4: a member with an empty log, in no membership it knows of
+    // join 4: a member with an empty log, that knows the founders
     join: ({ numbers: [number = 0] }) => {
-      this.#members.set(number, new Member(id(number), { config: this.#config }));
+      const membership = this.#founders;
+      this.#members.set(number, new Member(id(number), { membership, config: this.#config }));
       return [];
     },
     campaign: ({ numbers: [one = 0] }) => this.#step(one, { kind: "campaign" }),
@@ -120,7 +122,10 @@ export class RaftTranscript {
     const voters = numbersOf(options.get("voters"));
     const learners = numbersOf(options.get("learners"));
     const membership: Membership = { voters: voters.map(id), learners: learners.map(id) };
+    this.#founders = membership;
     this.#config = {
+      // Timeouts are 15 ticks, so that a leader's lease, 10, can end before its follower stands for election.
+      random: fixedRandom(5),
       preVote: options.get("prevote") === "on",
       checkQuorum: options.get("checkquorum") === "on",
       inflightMessagesMax: Number(options.get("inflight") ?? 256),
