@@ -66,7 +66,7 @@ class Parser {
     } else if (text === "package") {
       this.#package = this.#next().text;
       this.#expect(";");
-    } else if (text === "import") {
+    } else if (text === `import`) {
       // All files are read together.
       this.#next();
       this.#expect(";");
