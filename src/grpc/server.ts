@@ -1,4 +1,5 @@
 /** The listener: takes sockets, finds out what they speak, and hands them to HTTP/2 or HTTP/1.1. */
+import { METHODS } from "node:http";
 import { createServer as createTcpServer, type Server as TcpServer, type Socket } from "node:net";
 import {
   createServer as createTlsServer,
@@ -159,12 +160,14 @@ export class GrpcServer {
       seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
       const count = Math.min(seen.length, PREFACE.length);
       const isHttp2 = PREFACE.subarray(0, count).equals(seen.subarray(0, count));
-      if (isHttp2 && count < PREFACE.length) return;
+      const isHttp1 = isHttp2 ? false : startsLikeHttp1(seen);
+      if ((isHttp2 && count < PREFACE.length) || isHttp1 === null) return;
       clearTimeout(timer);
       socket.off("close", onClose);
       socket.off("data", onData);
       if (isHttp2) this.#serve(socket, seen);
-      else this.#http1.accept(socket, seen);
+      else if (isHttp1) this.#http1.accept(socket, seen);
+      else socket.destroy();
     };
     socket.on("close", onClose);
     socket.on("data", onData);
@@ -189,6 +192,16 @@ export class GrpcServer {
       for (const connection of this.#connections) connection.sweep(nowMs);
     }, everyMs).unref();
   }
+}
+
+const METHODS_HTTP1: ReadonlySet<string> = new Set(METHODS);
+const METHOD_BYTES_MAX = Math.max(...METHODS.map((method) => method.length));
+
+/** Whether the bytes begin with a method of HTTP/1.1 and a space; null if they are too few to say. */
+function startsLikeHttp1(seen: Buffer): boolean | null {
+  const space = seen.indexOf(0x20);
+  if (space >= 0) return METHODS_HTTP1.has(seen.toString("latin1", 0, space));
+  return seen.length <= METHOD_BYTES_MAX ? null : false;
 }
 
 /** A socket's fault is followed by its close, which is what counts. */
