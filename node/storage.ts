@@ -83,7 +83,8 @@ export class FileLogDevice implements LogDevice {
     const { url } = import.meta;
     const script = new URL(`./storage-worker${url.slice(url.lastIndexOf("."))}`, url);
     const workerData: StorageWorkerData = { logControl: this.#memory, spins: options.spins ?? 0 };
-    this.#worker = new Worker(script, { workerData, name: "quorate-log" });
+    // Options of this process may be wrong for a thread (`--eval` with `--input-type` ends it).
+    this.#worker = new Worker(script, { workerData, name: "quorate-log", execArgv: [] });
     // The thread ends only when asked to. If it dies, whoever waits for a write must hear of it.
     this.#worker.on("error", () => this.#worker.unref());
     this.#worker.on("exit", () => this.#abandon());

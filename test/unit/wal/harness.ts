@@ -84,11 +84,11 @@ export function reset(wal: Wal, index: number, term: number, hardState: HardStat
 }
 
 /** The log as text, one `index:term:data` an entry, read back from the files. */
-export function contents(wal: Wal): readonly string[] {
+export function contents(wal: Wal, bytesMax = 64): readonly string[] {
   const found: string[] = [];
   const end = (wal.lastIndex() + 1) as Index;
   for (let from = wal.firstIndex(); from < end;) {
-    const entries = present(wal.entries(from, end, 64), "held");
+    const entries = present(wal.entries(from, end, bytesMax), "held");
     for (const one of entries) found.push(describe(one));
     from = (from + entries.length) as Index;
   }

@@ -137,7 +137,7 @@ describe("recovery", () => {
       message: /offset 4096: batches 2 to 2/,
     });
     const empty = disk.clone();
-    for (const name of [...empty.files.keys()]) if (name !== "vote") empty.files.delete(name);
+    for (const name of empty.files.keys()) if (name !== "vote") empty.files.delete(name);
     await assert.rejects(openOn(empty), { code: "corruption" });
   });
 
