@@ -8,8 +8,13 @@ const CLIENTS = ["--clients=20", "--conns=5"];
 const LOADS: Readonly<Record<string, readonly string[]>> = {
   put: ["put", "--total=2000", "--key-space-size=500", "--val-size=256"],
   "put with compaction and hash check": [
-    ...["put", "--total=2000", "--key-space-size=500", "--sequential-keys"],
-    ...["--compact-interval=500ms", "--compact-index-delta=100", "--check-hashkv"],
+    "put",
+    "--total=2000",
+    "--key-space-size=500",
+    "--sequential-keys",
+    "--compact-interval=500ms",
+    "--compact-index-delta=100",
+    "--check-hashkv",
   ],
   "range, linearizable": ["range", "foo", "--total=2000", "--consistency=l"],
   "range, serializable": ["range", "foo", "fop", "--total=2000", "--consistency=s"],

@@ -132,7 +132,8 @@ class Session {
 /** Without what a table's column widths and a progress bar add. */
 function plain(output: string): string {
   return output
-    .replace(/^Member +/gm, "Member ")
+    .replace(/\b(Member|cluster) +/g, "$1 ")
+    .replace(/(?<=^ETCD_INITIAL_CLUSTER=")[^"]*/gm, (list) => list.split(",").toSorted().join(","))
     .replace(/^\+[-+]+\+$/gm, "+")
     .replace(/^\|.*\|$/gm, (row) => row.replace(/ +/g, " "))
     .replace(/^\d+ \/ \d+ \[.*$/gm, "<progress>")
