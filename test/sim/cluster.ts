@@ -188,10 +188,28 @@ export class Cluster implements Patient, Stations {
     if (member === undefined || this.#gone.has(id)) return;
     // A restart may have brought it back to before its removal; then it does not know and stays.
     if (this.membership().voters.includes(id) || this.membership().learners.includes(id)) return;
+    if (!this.#knownByQuorum(id)) {
+      this.schedule.after(GRACE, () => this.#end(id));
+      return;
+    }
     this.crash(member);
     this.#gone.add(id);
     this.#alive = this.#alive.filter((other) => other !== member);
     this.trace.record("leave", Number(id), 0, 0);
+  }
+
+  /**
+   * A quorum of those who stay applied the removal of `id`. Until then its process must live on, and vote: the others may hold
+   * the entry that removes it without knowing that it is committed, and by the membership before it they need its vote. Of voters 1
+   * and 2, leader 1 commits its own removal and stops before 2 hears of the commit: 2 can never lead.
+   */
+  #knownByQuorum(id: MemberId): boolean {
+    const removedAt = this.judges.commit.removedAt(id);
+    const membership = this.membership();
+    const knowing = membership.voters.filter((voter) => {
+      return (this.members.get(voter)?.machine.applied ?? 0) >= removedAt;
+    });
+    return knowing.length >= quorum(membership);
   }
 
   #advance(time: number): void {

@@ -77,6 +77,19 @@ export class CommitJudge {
     return [...gone];
   }
 
+  /** The index of the last change after which `id` did not take part; 0 if it never left. */
+  removedAt(id: MemberId): number {
+    let index = 0;
+    let before = false;
+    for (const version of this.#versions) {
+      const { voters, learners } = version.membership;
+      const present = voters.includes(id) || learners.includes(id);
+      if (before && !present) ({ index } = version);
+      before = present;
+    }
+    return index;
+  }
+
   /** The last index whose commit preceded every leader of `term`; its term is in `termAt`. */
   lastBefore(term: number): number {
     let index = this.last;
