@@ -42,6 +42,7 @@ export function read(core: Core, request: number): StepOutcome {
 /** A follower asks. */
 export function onReadIndex(core: Core, leader: LeaderRole, message: ReadIndexMessage): void {
   leader.fresh.push({ from: message.from, request: message.request, since: core.ticks });
+  core.dirty = true;
 }
 
 /** The leader answers. A number that is not known was answered or given up before. */

@@ -4,8 +4,4 @@ import { runTranscripts } from "./runner.ts";
 
 setVerifying(true);
 
-runTranscripts(
-  "Raft",
-  new URL("data/raft/", import.meta.url),
-  () => new RaftTranscript().execute,
-);
+runTranscripts("Raft", new URL("data/raft/", import.meta.url), () => new RaftTranscript().execute);

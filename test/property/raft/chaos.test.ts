@@ -36,11 +36,15 @@ class World {
   /** Reads that wait: the highest commit any member had when each came. */
   readonly reads: Map<number, number> = new Map();
   readonly readsSeen: Map<Member, number> = new Map();
+  readonly side: Map<bigint, number> = new Map();
+  /** Chance that a disk does all it has to, when it is its turn. */
+  readonly diskSpeed: number;
   #request = 0;
   #text = 0;
 
   constructor(seed: number) {
     this.random = seeded(seed);
+    this.diskSpeed = this.random.next() < 0.4 ? 0.1 : 0.9;
     const voters = this.random.between(1, 6);
     const membership = {
       voters: Array.from({ length: voters }, (_, at) => id(at + 1)),
@@ -71,21 +75,40 @@ class World {
   step(): void {
     const member = this.pick();
     const roll = this.random.next();
-    if (roll < 0.25) this.deliver();
-    else if (roll < 0.5) {
+    if (roll < 0.3) this.deliver();
+    else if (roll < 0.6) {
       if (member.raft.hasReady()) member.takeReady();
-    } else if (roll < 0.62) member.writeOne();
-    else if (roll < 0.72) member.applyOne();
-    else if (roll < 0.84) member.tick(this.random.between(1, 4));
-    else if (roll < 0.93) this.propose(member);
-    else if (roll < 0.96) this.read(member);
-    else this.disturb(member);
-    this.flying.push(...member.outbox.splice(0));
+    } else if (roll < 0.7) {
+      // Slow disks let writes pile up, so that entries are replaced while they are being written.
+      const luck = this.random.next();
+      if (luck < this.diskSpeed) while (member.writeOne());
+      else if (luck < 2 * this.diskSpeed) member.writeOne();
+    } else if (roll < 0.75) while (member.applyOne() && this.random.next() < 0.7);
+    else if (roll < 0.83) member.tick(this.random.between(1, 4));
+    else if (roll < 0.91) this.propose(member);
+    else if (roll < 0.97) this.read(member);
+    else if (this.random.next() < 0.5) this.disturb(member);
+    else this.part();
+    this.collect(member);
     this.check();
   }
 
+  /** One side does not hear the other, until the next time. */
+  part(): void {
+    const parted = this.random.next() < 0.5;
+    for (const one of this.members) {
+      this.side.set(one.id, parted && this.random.next() < 0.4 ? 1 : 0);
+    }
+  }
+
+  collect(member: Member): void {
+    for (const message of member.outbox.splice(0)) {
+      if (this.side.get(message.from) === this.side.get(message.to)) this.flying.push(message);
+    }
+  }
+
   deliver(): void {
-    for (let count = this.random.between(1, 6); count > 0 && this.flying.length > 0; count--) {
+    for (let count = this.random.between(1, 12); count > 0 && this.flying.length > 0; count--) {
       // Mostly the oldest, sometimes any: messages overtake each other.
       const at = this.random.next() < 0.8 ? 0 : this.random.between(0, this.flying.length);
       const message = this.flying[at];
@@ -186,11 +209,12 @@ class World {
 
   /** Everything heals: the members must agree and go on. */
   converge(): void {
+    this.side.clear();
     for (let round = 0; round < 400; round++) {
       for (const member of this.members) {
         member.tick();
         member.settle();
-        this.flying.push(...member.outbox.splice(0));
+        this.collect(member);
       }
       this.check();
       const now = this.flying;
