@@ -17,7 +17,7 @@ export class NaiveHistory implements History {
   cold = false;
   /** How many reads are under way, and what they wait for. */
   gate: Promise<void> = Promise.resolve();
-  revisionsMax = Infinity;
+  revisionsMax: number = Infinity;
 
   write(...writes: readonly Write[]): readonly Change[] {
     const main = ++(this.revision as number) as Revision;
