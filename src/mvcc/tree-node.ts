@@ -10,6 +10,10 @@ export const INNER_MAX = 128;
 
 export type Node = Leaf | Inner;
 
+/** Copied: of exactly their size, and without holes. */
+const BLANK_KEYS: readonly Key[] = Array.from({ length: LEAF_MAX }, () => "" as Key);
+const BLANK_SLOTS: readonly null[] = Array.from({ length: LEAF_MAX }, () => null);
+
 export class Leaf {
   /** Ascending; the places from `count` on hold "". */
   readonly keys: Key[] = blankKeys();
@@ -94,9 +98,12 @@ export class Leaf {
   /** Opens a slot at `slot` for `key`; the leaf must not be full. Neither history nor cached value yet. */
   insert(slot: number, key: Key, main: number, sub: number): void {
     const { keys, mains, subs, histories, cached, count } = this;
-    for (let at = count; at > slot; at--) keys[at] = keys[at - 1] as Key;
-    mains.copyWithin(slot + 1, slot, count);
-    subs.copyWithin(slot + 1, slot, count);
+    // Half a leaf at most: one loop costs less than three calls into C++.
+    for (let at = count; at > slot; at--) {
+      keys[at] = keys[at - 1] as Key;
+      mains[at] = mains[at - 1] as number;
+      subs[at] = subs[at - 1] as number;
+    }
     if (histories !== null) openSlot(histories, slot, count);
     if (cached !== null) openSlot(cached, slot, count);
     keys[slot] = key;
@@ -188,15 +195,11 @@ export class Inner {
 }
 
 function blankKeys(): Key[] {
-  const keys: Key[] = [];
-  for (let at = 0; at < LEAF_MAX; at++) keys.push("" as Key);
-  return keys;
+  return BLANK_KEYS.slice();
 }
 
 function blankSlots<T>(): (T | null)[] {
-  const slots: (T | null)[] = [];
-  for (let at = 0; at < LEAF_MAX; at++) slots.push(null);
-  return slots;
+  return BLANK_SLOTS.slice();
 }
 
 function openSlot<T>(slots: (T | null)[], slot: number, count: number): void {
