@@ -1,0 +1,155 @@
+/** A kube-apiserver and a kube-controller-manager on loopback, with their state in the endpoints given. No nodes: none are needed. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { generateKeyPairSync } from "node:crypto";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { Agent, request } from "node:https";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { freePorts } from "./cluster.ts";
+import { tool, until } from "./tools.ts";
+
+const TOKEN = "conformance";
+
+export interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+export class ControlPlane {
+  readonly folder: string = mkdtempSync(join(tmpdir(), "conformance-kubernetes-"));
+  readonly #port: number;
+  readonly #children: ChildProcess[] = [];
+  readonly #agent = new Agent({ keepAlive: true, rejectUnauthorized: false });
+
+  static async start(etcdServers: readonly string[]): Promise<ControlPlane> {
+    const [port = 0, ...more] = await freePorts(2);
+    const plane = new ControlPlane(port);
+    try {
+      await plane.#start(etcdServers, more[0] ?? 0);
+    } catch (thrown) {
+      await plane.stop({ keep: true });
+      throw thrown;
+    }
+    return plane;
+  }
+
+  private constructor(port: number) {
+    this.#port = port;
+  }
+
+  async #start(etcdServers: readonly string[], managerPort: number): Promise<void> {
+    const file = (name: string): string => join(this.folder, name);
+    const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+    writeFileSync(file("sa.key"), privateKey.export({ type: "pkcs1", format: "pem" }));
+    writeFileSync(file("tokens.csv"), `${TOKEN},admin,admin,"system:masters"\n`);
+    writeFileSync(file("kubeconfig"), this.#kubeconfig());
+    this.#spawn("kube-apiserver", [
+      `--etcd-servers=${etcdServers.join(",")}`,
+      `--cert-dir=${file("certs")}`,
+      `--secure-port=${this.#port}`,
+      "--bind-address=127.0.0.1",
+      "--endpoint-reconciler-type=none",
+      "--service-cluster-ip-range=10.96.0.0/16",
+      `--service-account-key-file=${file("sa.key")}`,
+      `--service-account-signing-key-file=${file("sa.key")}`,
+      "--service-account-issuer=https://kubernetes.default.svc",
+      "--authorization-mode=RBAC",
+      `--token-auth-file=${file("tokens.csv")}`,
+      "--disable-admission-plugins=ServiceAccount",
+    ]);
+    await until("kube-apiserver is ready", 90_000, async () => (await this.#ready()) === 200, 250);
+    this.#spawn("kube-controller-manager", [
+      `--kubeconfig=${file("kubeconfig")}`,
+      `--authentication-kubeconfig=${file("kubeconfig")}`,
+      `--authorization-kubeconfig=${file("kubeconfig")}`,
+      `--service-account-private-key-file=${file("sa.key")}`,
+      `--cert-dir=${file("manager-certs")}`,
+      `--secure-port=${managerPort}`,
+      "--leader-elect=false",
+      "--kube-api-qps=200",
+      "--kube-api-burst=400",
+    ]);
+  }
+
+  async #ready(): Promise<number> {
+    if (this.#children.some(({ exitCode }) => exitCode !== null)) throw new Error(this.logs());
+    return this.call("GET", "/readyz").then(
+      ({ status }) => status,
+      () => 0,
+    );
+  }
+
+  #kubeconfig(): string {
+    return JSON.stringify({
+      apiVersion: "v1",
+      kind: "Config",
+      clusters: [{ name: "c", cluster: { server: this.url, "insecure-skip-tls-verify": true } }],
+      users: [{ name: "u", user: { token: TOKEN } }],
+      contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
+      "current-context": "x",
+    });
+  }
+
+  get url(): string {
+    return `https://127.0.0.1:${this.#port}`;
+  }
+
+  #spawn(name: string, flags: readonly string[]): void {
+    const log = openSync(join(this.folder, `${name}.log`), "a");
+    this.#children.push(spawn(tool(name), flags, { stdio: ["ignore", log, log] }));
+    closeSync(log);
+  }
+
+  /** One request; rejects when there is no answer within 5 s. */
+  call(
+    method: string,
+    path: string,
+    body?: object,
+    contentType = "application/json",
+  ): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const headers = { authorization: `Bearer ${TOKEN}`, "content-type": contentType };
+      const outgoing = request(
+        `${this.url}${path}`,
+        { method, headers, agent: this.#agent, timeout: 5000 },
+        (incoming) => {
+          const chunks: Buffer[] = [];
+          incoming.on("data", (chunk: Buffer) => chunks.push(chunk));
+          incoming.on("error", reject);
+          incoming.on("end", () => {
+            const text = Buffer.concat(chunks).toString();
+            const parsed: unknown = text.startsWith("{") ? JSON.parse(text) : text;
+            resolve({ status: incoming.statusCode ?? 0, body: parsed });
+          });
+        },
+      );
+      outgoing.on("timeout", () => outgoing.destroy(new Error("no answer within 5 s")));
+      outgoing.on("error", reject);
+      outgoing.end(body === undefined ? undefined : JSON.stringify(body));
+    });
+  }
+
+  logs(): string {
+    return ["kube-apiserver", "kube-controller-manager"]
+      .map((name) => {
+        try {
+          return readFileSync(join(this.folder, `${name}.log`), "utf8").slice(-2000);
+        } catch {
+          return "";
+        }
+      })
+      .join("\n");
+  }
+
+  async stop(options: { readonly keep?: boolean } = {}): Promise<void> {
+    this.#agent.destroy();
+    for (const child of this.#children.toReversed()) {
+      // kube-apiserver waits for its store on SIGTERM.
+      const exited = new Promise((resolve) => child.once("exit", resolve));
+      if (child.exitCode === null && child.signalCode === null && child.kill("SIGKILL"))
+        await exited;
+    }
+    if (options.keep === true) console.error(`logs are kept in ${this.folder}`);
+    else rmSync(this.folder, { recursive: true, force: true });
+  }
+}
