@@ -1,5 +1,5 @@
 /** What waits for the disk: appends in order, taken off in groups that make one batch each. */
-import type { Entry, HardState, Index, Term } from "../raft/types.ts";
+import type { Entry, HardState, Index } from "../raft/types.ts";
 import { ENTRY_OVERHEAD_MAX } from "./format.ts";
 import type { Base } from "./segment.ts";
 
@@ -97,9 +97,4 @@ export function baseOf(group: readonly Waiting[], last: Index): Index {
     if (first !== undefined) return (first.index - 1) as Index;
   }
   return last;
-}
-
-/** Term of an entry or of a reset, as a base. */
-export function toBase(index: Index, term: Term): Base {
-  return { index, term };
 }

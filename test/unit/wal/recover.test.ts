@@ -106,6 +106,25 @@ describe("recovery", () => {
     );
   });
 
+  it("names a batch that does not follow from the one before it", async () => {
+    const disks: LogDisk[] = [];
+    for (const text of ["a", "b"]) {
+      const disk = new LogDisk();
+      const { wal } = await openOn(disk);
+      await append(wal, run(1, 3, 1, text), state(1, 4, 0));
+      await append(wal, run(3, 4, 1, text));
+      disks.push(disk);
+    }
+    const [one, other] = disks;
+    assert.ok(one !== undefined && other !== undefined);
+    // The same salt, place and sequence: only the chain of checksums tells.
+    file(one, FIRST).set(file(other, FIRST).subarray(BLOCK, 2 * BLOCK), BLOCK);
+    await assert.rejects(openOn(one), {
+      code: "corruption",
+      message: /offset 4096: does not follow/,
+    });
+  });
+
   it("names damage in an earlier segment, at its end included, and a missing segment", async () => {
     const disk = new LogDisk();
     const { wal } = await openOn(disk);
