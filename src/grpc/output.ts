@@ -2,7 +2,7 @@
  * What a connection will send at the end of the turn. Frames are built in place in pooled segments, so that a turn's
  * replies are one write and cost no buffer each; a part too large to copy is linked in between.
  */
-import type { Duplex } from "node:stream";
+import type { Socket } from "node:net";
 
 /** Room for a full frame and then some; a turn's replies to one of many connections usually fit. */
 const SEGMENT_BYTES = 32_768;
@@ -54,7 +54,7 @@ export class OutputBuffer {
   }
 
   /** Gives everything to the socket in one write. Answers the number of bytes. */
-  flushTo(socket: Duplex): number {
+  flushTo(socket: Socket): number {
     const { size } = this;
     if (this.#inFlight.length > 0 && socket.writableLength === 0) this.#release();
     if (size === 0) return 0;

@@ -24,7 +24,10 @@ function toFrame(block: Buffer, flags: number): Buffer {
   return frame;
 }
 
-/** The block that ends a call: alone (`trailersOnly`) or after a reply's HEADERS. A text is cut where it would not fit a frame. */
+/**
+ * The block that ends a call: alone (`trailersOnly`) or after a reply's HEADERS. A text is cut where it would not fit a
+ * frame.
+ */
 export function statusBlock(status: Status, text: string, trailersOnly: boolean): Buffer {
   if (status === Status.ok && text === "" && !trailersOnly) return TRAILERS_OK_BLOCK;
   const fields: (readonly [string, string])[] = trailersOnly

@@ -98,8 +98,13 @@ export class GrpcServer {
     if (this.#sweeper !== null) clearInterval(this.#sweeper);
     this.#sweeper = null;
     this.#engine.deadlines.close();
-    // The last onClose callbacks run at the end of a turn.
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    if (this.#sockets.size > 0) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#onIdle = resolve;
+      await promise;
+      this.#onIdle = null;
+    }
+    // The last onClose callbacks are due at the end of this turn.
     this.flush();
   }
 

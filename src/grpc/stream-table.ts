@@ -110,9 +110,11 @@ export class StreamTable implements HeaderBlockSink, CallHost, ExchangeHost {
       this.#heldBytes + bytes <= ASSEMBLY_BYTES_MAX &&
       counters.heldBytes + bytes <= SERVER_HELD_BYTES_MAX;
     if (bytes > 0 && !fits) return false;
-    stream.heldBytes += bytes;
-    this.#heldBytes += bytes;
-    counters.heldBytes += bytes;
+    // The end of a stream gives everything back at once; what its consumer gives back afterwards is part of that.
+    const change = Math.max(bytes, -stream.heldBytes);
+    stream.heldBytes += change;
+    this.#heldBytes += change;
+    counters.heldBytes += change;
     return true;
   }
 

@@ -1,5 +1,6 @@
 /** A server with one method of each kind, and a record of what its handlers were told. */
 import type { TlsOptions } from "node:tls";
+import { readUint32 } from "../../../../src/grpc/frame.ts";
 import { defaultLimits } from "../../../../src/grpc/limits.ts";
 import { GrpcServer } from "../../../../src/grpc/server.ts";
 import {
@@ -20,7 +21,7 @@ export interface EchoServer {
   readonly held: ServerCall[];
 }
 
-export const PART = Buffer.alloc(10_000, 7);
+export const PART: Buffer = Buffer.alloc(10_000, 7);
 
 function methods(events: string[], held: ServerCall[]): Map<string, Method> {
   return new Map<string, Method>([
@@ -69,12 +70,12 @@ function methods(events: string[], held: ServerCall[]): Map<string, Method> {
       {
         kind: "unary",
         handle: (call, message) => {
-          const count = message.readUInt32BE?.(0) ?? 0;
+          const count = readUint32(message, 0);
           let left = count;
           call.replyParts(count * PART.length, () => (left-- > 0 ? PART : null));
         },
         onCancel: null,
-      } as Method,
+      },
     ],
     [
       "/t.T/Count",
@@ -120,7 +121,10 @@ export async function startEcho(
   const server = new GrpcServer({
     router: methods(events, held),
     http: (request, respond) => {
-      if (request.target === "/missing")
+      if (request.target === "/whoami") {
+        const name = request.certificate?.subject.CN ?? "nobody";
+        respond({ status: 200, headers: {}, body: String(name) });
+      } else if (request.target === "/missing")
         respond({ status: 404, headers: { "content-type": "text/plain" }, body: "no\n" });
       else
         respond({

@@ -106,6 +106,7 @@ export class RawClient {
   ): Promise<RawClient> {
     const socket = connect(port, "127.0.0.1");
     await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
+    socket.setNoDelay(true);
     const client = new RawClient(socket);
     if (!silent) client.write(Buffer.from(CLIENT_PREFACE), settings(pairs));
     return client;

@@ -1,0 +1,294 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { request as httpRequest } from "node:http";
+import { connect as connectHttp2 } from "node:http2";
+import { connect as connectTcp } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, afterEach, before, describe, it } from "node:test";
+import { connect as connectTls, type ConnectionOptions } from "node:tls";
+import { ErrorCode, FrameType, readUint32 } from "../../../src/grpc/frame.ts";
+import { defaultLimits } from "../../../src/grpc/limits.ts";
+import { GrpcServer } from "../../../src/grpc/server.ts";
+import { startEcho, type EchoServer } from "./support/echo-server.ts";
+import { frame, RawClient, requestBlock, unaryRequest } from "./support/raw-client.ts";
+
+let echo: EchoServer | null = null;
+afterEach(async () => {
+  await echo?.server.close();
+  assert.deepEqual(echo?.errors ?? [], []);
+  echo = null;
+});
+
+/** Everything that the server sends until it closes. */
+function talk(port: number, bytes: string): Promise<string> {
+  return new Promise((resolve) => {
+    let out = "";
+    const socket = connectTcp(port, "127.0.0.1", () => socket.write(bytes));
+    socket.on("data", (chunk) => (out += chunk.toString("latin1")));
+    socket.on("close", () => resolve(out));
+    socket.on("error", () => {});
+  });
+}
+
+function get(
+  port: number,
+  path: string,
+  method = "GET",
+  body = "",
+): Promise<{ status: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    const request = httpRequest(
+      { port, host: "127.0.0.1", path, method, agent: false },
+      (response) => {
+        let text = "";
+        response.on("data", (chunk: Buffer) => (text += chunk.toString()));
+        response.on("end", () => resolve({ status: response.statusCode ?? 0, body: text }));
+      },
+    );
+    request.on("error", reject);
+    request.end(body);
+  });
+}
+
+function getHttp2(
+  origin: string,
+  headers: Record<string, string>,
+  options: object,
+  body = "",
+): Promise<{ status: unknown; body: string }> {
+  return new Promise((resolve, reject) => {
+    const session = connectHttp2(origin, options);
+    session.on("error", reject);
+    const stream = session.request(headers, { endStream: false });
+    let status: unknown;
+    let text = "";
+    stream.on("response", (got) => (status = got[":status"]));
+    stream.on("data", (chunk: Buffer) => (text += chunk.toString()));
+    stream.on("end", () => {
+      session.close();
+      resolve({ status, body: text });
+    });
+    stream.on("error", reject);
+    stream.end(body);
+  });
+}
+
+/** The answer to one GET, as text. */
+function overTls(port: number, options: ConnectionOptions, path = "/bare"): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTls({ port, host: "127.0.0.1", ...options }, () =>
+      socket.write(`GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`),
+    );
+    let text = "";
+    socket.on("data", (chunk) => (text += chunk.toString()));
+    socket.on("end", () => resolve(text)).on("error", reject);
+  });
+}
+
+describe("one port", () => {
+  it("serves HTTP/1.1, with and without a body", async () => {
+    echo = await startEcho();
+    assert.deepEqual(await get(echo.port, "/health"), { status: 200, body: "GET /health 0" });
+    assert.deepEqual(await get(echo.port, "/v3/kv/range?x=1", "POST", "12345"), {
+      status: 200,
+      body: "POST /v3/kv/range?x=1 5",
+    });
+    assert.deepEqual(await get(echo.port, "/missing"), { status: 404, body: "no\n" });
+  });
+
+  it("serves HTTP/1.1 whose first bytes come one by one, and pipelined", async () => {
+    echo = await startEcho();
+    const { port } = echo;
+    const out = await new Promise<string>((resolve) => {
+      let text = "";
+      const socket = connectTcp(port, "127.0.0.1");
+      socket.setNoDelay(true);
+      socket.on("data", (chunk) => (text += chunk.toString()));
+      socket.on("close", () => resolve(text));
+      void (async () => {
+        for (const character of "PATCH /a HTTP/1.1\r\nhost: x\r\n\r\n") {
+          socket.write(character);
+          await new Promise((done) => setImmediate(done));
+        }
+        socket.write("GET /b HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+      })();
+    });
+    assert.match(out, /PATCH \/a 0[^]*GET \/b 0$/);
+  });
+
+  it("answers HTTP/2 requests that are not gRPC with the same handler", async () => {
+    echo = await startEcho();
+    const origin = `http://127.0.0.1:${echo.port}`;
+    assert.deepEqual(await getHttp2(origin, { ":path": "/health" }, {}), {
+      status: 200,
+      body: "GET /health 0",
+    });
+    const big = "x".repeat(300_000);
+    assert.deepEqual(await getHttp2(origin, { ":path": "/p", ":method": "POST" }, {}, big), {
+      status: 200,
+      body: "POST /p 300000",
+    });
+    assert.deepEqual(await getHttp2(origin, { ":path": "/missing", ":method": "HEAD" }, {}), {
+      status: 404,
+      body: "",
+    });
+  });
+
+  it("answers 404 with a body over both where there is no handler", async () => {
+    const server = new GrpcServer({
+      router: new Map(),
+      http: null,
+      limits: defaultLimits,
+      observer: null,
+      onError: assert.ifError,
+    });
+    const { port } = await server.listen({ host: "127.0.0.1", port: 0 }, null);
+    assert.deepEqual(await get(port, "/"), { status: 404, body: "404 page not found\n" });
+    assert.deepEqual(await getHttp2(`http://127.0.0.1:${port}`, { ":path": "/" }, {}), {
+      status: 404,
+      body: "404 page not found\n",
+    });
+    await server.close();
+  });
+
+  it("closes what speaks neither", async () => {
+    echo = await startEcho();
+    assert.equal(await talk(echo.port, "INVALID PREFACE\r\n\r\n"), "");
+    assert.equal(await talk(echo.port, "\x16\x03\x01 a TLS hello"), "");
+    assert.equal(await talk(echo.port, "PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n"), "");
+  });
+
+  it("refuses a body over the limit with 413", async () => {
+    echo = await startEcho({ messageBytesMax: 1_000 });
+    const origin = `http://127.0.0.1:${echo.port}`;
+    assert.equal(
+      (await getHttp2(origin, { ":path": "/p", ":method": "POST" }, {}, "x".repeat(1_001))).status,
+      413,
+    );
+    assert.equal((await get(echo.port, "/p", "POST", "x".repeat(1_001))).status, 413);
+  });
+});
+
+describe("TLS", () => {
+  const folder = mkdtempSync(join(tmpdir(), "grpc-tls-"));
+  let key: Buffer;
+  let cert: Buffer;
+  let other: { key: Buffer; cert: Buffer };
+  before(() => {
+    for (const name of ["one", "two"]) {
+      execFileSync(
+        "openssl",
+        [
+          "req",
+          "-x509",
+          "-newkey",
+          "ec",
+          "-pkeyopt",
+          "ec_paramgen_curve:P-256",
+          "-nodes",
+          "-days",
+          "2",
+          "-subj",
+          `/CN=${name}`,
+          "-addext",
+          "subjectAltName=IP:127.0.0.1,DNS:localhost",
+          "-keyout",
+          join(folder, `${name}.key`),
+          "-out",
+          join(folder, `${name}.crt`),
+        ],
+        { stdio: "ignore" },
+      );
+    }
+    key = readFileSync(join(folder, "one.key"));
+    cert = readFileSync(join(folder, "one.crt"));
+    other = {
+      key: readFileSync(join(folder, "two.key")),
+      cert: readFileSync(join(folder, "two.crt")),
+    };
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  it("tells HTTP/2 and HTTP/1.1 apart by ALPN, and by sniffing without it", async () => {
+    echo = await startEcho({}, { key, cert });
+    const { port } = echo;
+    assert.deepEqual(
+      await getHttp2(`https://127.0.0.1:${port}`, { ":path": "/health" }, { ca: cert }),
+      { status: 200, body: "GET /health 0" },
+    );
+    for (const ALPNProtocols of [["http/1.1"], []]) {
+      const text = await overTls(port, { ca: cert, ALPNProtocols });
+      assert.match(text, /GET \/bare 0$/);
+    }
+  });
+
+  it("hands out the client's certificate where one is asked for and verified, and only then", async () => {
+    const tls = { key, cert, ca: other.cert, requestCert: true, rejectUnauthorized: false };
+    echo = await startEcho({}, tls);
+    const { port } = echo;
+    assert.match(await overTls(port, { ca: cert, ...other }, "/whoami"), /\r\ntwo$/);
+    assert.match(await overTls(port, { ca: cert, key, cert }, "/whoami"), /\r\nnobody$/);
+    const { body } = await getHttp2(
+      `https://127.0.0.1:${port}`,
+      { ":path": "/whoami" },
+      { ca: cert, key: other.key, cert: other.cert },
+    );
+    assert.equal(body, "two");
+  });
+
+  it("serves new handshakes with the new certificate", async () => {
+    echo = await startEcho({}, { key, cert });
+    const { port, server } = echo;
+    const subject = (): Promise<string> =>
+      new Promise((resolve, reject) => {
+        const socket = connectTls(
+          { port, host: "127.0.0.1", rejectUnauthorized: false, ALPNProtocols: ["h2"] },
+          () => {
+            resolve(String(socket.getPeerCertificate().subject.CN));
+            socket.destroy();
+          },
+        );
+        socket.on("error", reject);
+      });
+    assert.equal(await subject(), "one");
+    server.setSecureContext(other);
+    assert.equal(await subject(), "two");
+  });
+});
+
+describe("drain", () => {
+  it("says GOAWAY twice, finishes open calls, takes no new ones and closes", async () => {
+    echo = await startEcho();
+    const { server, held, port } = echo;
+    const raw = await RawClient.open(port);
+    raw.write(unaryRequest(1, "/t.T/Hold", Buffer.from("x")));
+    await raw.until(() => held.length === 1, "the handler");
+    const drained = server.drain(5_000);
+    const ping = await raw.next(FrameType.ping, 0);
+    raw.write(frame(FrameType.ping, 1, 0, ping.payload));
+    await raw.until(() => raw.of(FrameType.goaway, 0).length === 2, "the second GOAWAY");
+    const [first, second] = raw.of(FrameType.goaway, 0);
+    assert.equal(readUint32(first?.payload ?? Buffer.alloc(8), 0), 0x7fff_ffff);
+    assert.equal(readUint32(second?.payload ?? Buffer.alloc(8), 0), 1);
+    assert.equal(readUint32(second?.payload ?? Buffer.alloc(8), 4), ErrorCode.noError);
+    raw.write(unaryRequest(3, "/t.T/Hold", Buffer.from("x")));
+    held[0]?.reply(Buffer.from("done"));
+    assert.equal((await raw.trailers(1)).get("grpc-status"), "0");
+    await drained;
+    await raw.until(() => raw.closed, "the end");
+    assert.equal(held.length, 1);
+  });
+
+  it("ends what outlasts its grace, and tells the services", async () => {
+    echo = await startEcho();
+    const raw = await RawClient.open(echo.port);
+    raw.write(frame(FrameType.headers, 4, 1, requestBlock("/t.T/Chat")));
+    await raw.until(() => echo?.server.counters.streams === 1, "the stream");
+    await echo.server.drain(50);
+    assert.deepEqual(echo.events, ["end 1", "close"]);
+    assert.equal(echo.server.counters.connections, 0);
+    await raw.until(() => raw.closed, "the end");
+  });
+});
