@@ -29,5 +29,5 @@ stop() { [ -f "$Q8S_STATE/pid/$1" ] && kill "${2:--TERM}" "$(cat "$Q8S_STATE/pid
 wait_for() { # SECONDS WHAT CMD...
   local s=$1 what=$2; shift 2
   for _ in $(seq $((s * 4))); do "$@" >/dev/null 2>&1 && return 0; sleep 0.25; done
-  echo "k8s-sandbox: $what was not ready within $s s; see $Q8S_STATE/log" >&2; return 1
+  echo "test/cluster: $what was not ready within $s s; see $Q8S_STATE/log" >&2; return 1
 }
