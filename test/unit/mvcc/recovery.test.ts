@@ -115,6 +115,26 @@ describe("reads while the disk is slow", () => {
     await check();
   });
 
+  it("see what follows a batch that has just landed", async () => {
+    const gates: (() => void)[] = [];
+    const disk = async (): Promise<void> => await new Promise((resolve) => gates.push(resolve));
+    const f = await Fixture.open({ backend: new MemoryBackend({ disk }), cacheBytesMax: 0 });
+    const turn = async (): Promise<void> => await new Promise((resolve) => setImmediate(resolve));
+    f.put("a", "1");
+    await turn(); // in flight
+    f.put("a", "2");
+    gates.shift()?.();
+    await turn(); // landed, and the next is in flight
+    assert.equal(f.buffer.committedIndex, 1);
+    assert.equal(gates.length, 1);
+    const now = await f.store.range(query("a", null));
+    assert.deepEqual(showOutcome(now), { count: 1, more: false, rows: ["a=2 2/3/2"] });
+    const { changes } = await f.store.readChanges(1 as Revision, 4 as Revision, 10);
+    assert.equal(changes.length, 2);
+    gates.shift()?.();
+    await f.buffer.drain();
+  });
+
   it("a batch that landed but is not yet known to have is read once", async () => {
     const f = await Fixture.open();
     f.put("a", "1");
