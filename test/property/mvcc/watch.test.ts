@@ -6,6 +6,9 @@ import fc from "fast-check";
 
 import { decodeEvent } from "../../../src/api/gen/mvcc.ts";
 import type { Key } from "../../../src/base/bytes.ts";
+import type { Change, ChangeSlice, History } from "../../../src/mvcc/change.ts";
+import type { Revision } from "../../../src/mvcc/revision.ts";
+import type { Store } from "../../../src/mvcc/store.ts";
 import { WatchStore } from "../../../src/mvcc/watch-store.ts";
 import type { WatchRequest, WatchResponseParts, WatchStream } from "../../../src/mvcc/watcher.ts";
 import { Fixture, testPace } from "../../unit/mvcc/fixture.ts";
@@ -65,6 +68,35 @@ interface Watched {
   canceled: boolean;
 }
 
+/** The store as history, but slow: reading takes turns, in short slices, and every third previous value is on disk. */
+class SlowHistory implements History {
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  get revision(): Revision {
+    return this.#store.revision;
+  }
+
+  get compactRevision(): number {
+    return this.#store.compactRevision;
+  }
+
+  async readChanges(from: Revision, end: Revision): Promise<ChangeSlice> {
+    await testPace.turn();
+    const slice = await this.#store.readChanges(from, end, 2);
+    await testPace.turn();
+    return slice;
+  }
+
+  previousRecord(change: Change): Uint8Array | undefined | Promise<Uint8Array | undefined> {
+    const record = this.#store.previousRecord(change);
+    return change.main % 3 === 0 ? testPace.turn().then(() => record) : record;
+  }
+}
+
 class World {
   readonly fixture: Fixture;
   readonly store: WatchStore;
@@ -84,7 +116,7 @@ class World {
   private constructor(fixture: Fixture) {
     this.fixture = fixture;
     this.store = new WatchStore({
-      history: fixture.store,
+      history: new SlowHistory(fixture.store),
       pace: testPace,
       random: { next: () => 0, between: (from) => from },
       progressIntervalMs: 1_000,
@@ -156,9 +188,9 @@ class World {
 
   async rest(): Promise<void> {
     this.store.flush();
-    for (let round = 0; round < 3; round++) {
+    for (let turn = 0; turn < 2_000 && (turn < 5 || this.store.slowWatcherCount > 0); turn++) {
       for (const sink of this.sinks) sink.drain();
-      for (let turn = 0; turn < 15; turn++) await testPace.turn();
+      await testPace.turn();
     }
     assert.deepEqual(this.fatal, []);
     assert.deepEqual(this.fixture.fatal, []);
