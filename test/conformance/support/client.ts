@@ -95,7 +95,10 @@ export function statusOf(thrown: unknown): number {
   return (thrown as ServiceError).code ?? status.UNKNOWN;
 }
 
-/** Puts to whichever member answers, trying the next one at once when one fails. Keys are written once, so a repeat is harmless. */
+/**
+ * Puts to whichever member answers, trying the next one at once when one fails. Keys are written once, so a repeat is
+ * harmless.
+ */
 export class FailoverClient {
   readonly #members: readonly MemberClient[];
   #current = 0;

@@ -1,4 +1,7 @@
-/** A kube-apiserver and a kube-controller-manager on loopback, with their state in the endpoints given. No nodes: none are needed. */
+/**
+ * A kube-apiserver and a kube-controller-manager on loopback, with their state in the endpoints given. No nodes: none are
+ * needed.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
