@@ -29,9 +29,6 @@ export interface WatchResponseParts {
   readonly fragment: boolean;
 }
 
-/** By its shorter name. */
-export type WatchResponse = WatchResponseParts;
-
 /** Where the responses of a stream go. Calls nothing back from within `deliver`. */
 export interface WatchSink {
   deliver(response: WatchResponseParts): void;
