@@ -32,8 +32,9 @@ export type HashOutcome =
   | { readonly kind: "compacted"; readonly compactRevision: number }
   | { readonly kind: "future"; readonly revision: Revision };
 
-/** Rows of one trip to the backend. */
-const ROWS_MAX = 512;
+/** One trip to the backend. */
+const ROWS_MAX = 2_048;
+const BYTES_MAX = 256 * 1024;
 
 /** Whether a record at or below the compact revision is one that the compaction keeps. */
 export type Keeps = (payload: Uint8Array, main: number, sub: number) => boolean;
@@ -113,11 +114,12 @@ export async function hashHistory(
   if (revision > 0 && revision < compactRevision) return { kind: "compacted", compactRevision };
   if (revision > current) return { kind: "future", revision: current };
   const at = revision > 0 ? revision : current;
-  const pin = core.pins.pin(at);
+  // What a compaction scheduled meanwhile would remove, or make the index forget, this hash still needs.
+  const pin = core.pins.pin(Math.max(0, compactRevision));
   try {
-    const keeps = anyLive(core, at) ? keepsLive(core, at) : null;
+    const keeps = anyLive(core, at) ? keepsLive(core, at) : keepsRetained(core, compactRevision);
     const hasher = new HistoryHasher(compactRevision, at, keeps);
-    await scan(core, compactRevision, at, hasher, signal);
+    await scan(core, at, hasher, signal);
     return { kind: "hash", hash: hasher.finish(), current };
   } finally {
     pin.release();
@@ -126,34 +128,29 @@ export async function hashHistory(
 
 async function scan(
   core: Core,
-  compactRevision: number,
   revision: number,
   hasher: HistoryHasher,
   signal: AbortSignal,
 ): Promise<void> {
-  const { backend, buffer, pace, pins } = core;
-  // A compaction that is scheduled meanwhile must not remove what this hash covers before the view is taken.
-  const before = pins.pin(Math.max(0, compactRevision));
-  let view;
-  try {
-    await buffer.drain();
-    view = backend.view();
-  } finally {
-    before.release();
-  }
+  const { backend, buffer, pace } = core;
+  await buffer.drain();
+  const view = backend.view();
   const rows = view.iterate(recordKeyOf(0), recordKeyOf(revision + 1));
   try {
     let until = pace.now() + SLICE_MS;
-    for (;;) {
+    let batch = await rows.next(ROWS_MAX, BYTES_MAX);
+    while (batch.length > 0) {
       signal.throwIfAborted();
-      const batch = await rows.next(ROWS_MAX);
-      if (batch.length === 0) return;
+      const coming = rows.next(ROWS_MAX, BYTES_MAX); // read while these are hashed
+      coming.catch(() => {});
       for (const [recordKey, value] of batch) {
         hasher.add(recordKey.subarray(1), openRecord(recordKey, value));
       }
-      if (pace.now() < until) continue;
-      await pace.turn();
-      until = pace.now() + SLICE_MS;
+      if (pace.now() >= until) {
+        await pace.turn();
+        until = pace.now() + SLICE_MS;
+      }
+      batch = await coming;
     }
   } finally {
     await rows.close();
@@ -174,6 +171,11 @@ function keepsLive(core: Core, revision: number): Keeps {
     const live = core.index.at(keyOf(payload), revision, SUB_MAX);
     return live !== null && live.main === main && live.sub === sub;
   };
+}
+
+/** Nothing is live: etcd then leaves out only what the compaction, done or still going on, removes. */
+function keepsRetained(core: Core, compactRevision: number): Keeps {
+  return (payload, main, sub) => core.index.isRetained(keyOf(payload), compactRevision, main, sub);
 }
 
 function anyLive(core: Core, revision: number): boolean {

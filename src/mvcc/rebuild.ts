@@ -8,8 +8,9 @@ import { RecordReader } from "./record.ts";
 import { readU64, REVISION_KEY_BYTES } from "./revision.ts";
 import type { TreeIndex } from "./tree-index.ts";
 
-const ROWS_MAX = 4_096;
-const BYTES_MAX = 2 * 1024 * 1024;
+/** One read of the backend, so that the next runs beside the work on this one from start to end. */
+const ROWS_MAX = 16_384;
+const BYTES_MAX = 256 * 1024;
 
 /** What a scan of the store found besides the keys. */
 export interface Rebuilt {

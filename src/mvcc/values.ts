@@ -6,6 +6,8 @@ import { corruption, openRecord, toRecordKey } from "../backend/record.ts";
 import type { PendingChanges } from "./pending.ts";
 import { toRevisionKey, type Revision } from "./revision.ts";
 
+const PART_KEYS = 256;
+
 interface Wish {
   readonly recordKeys: readonly Uint8Array[];
   readonly done: Deferred<(Uint8Array | undefined)[]>;
@@ -56,7 +58,7 @@ export class Values {
     try {
       const all =
         wishes.length === 1 ? wishes[0]?.recordKeys : wishes.flatMap((of) => of.recordKeys);
-      const stored = await this.#backend.getMany(all ?? []);
+      const stored = await this.#getMany(all ?? []);
       let at = 0;
       for (const { recordKeys, done } of wishes) {
         answer(recordKeys, stored.slice(at, at + recordKeys.length), done);
@@ -65,6 +67,16 @@ export class Values {
     } catch (error) {
       for (const { done } of wishes) done.reject(error);
     }
+  }
+
+  /** Many keys in parts, which the backend reads side by side. */
+  async #getMany(recordKeys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
+    if (recordKeys.length <= PART_KEYS) return await this.#backend.getMany(recordKeys);
+    const parts: Promise<readonly (Uint8Array | undefined)[]>[] = [];
+    for (let from = 0; from < recordKeys.length; from += PART_KEYS) {
+      parts.push(this.#backend.getMany(recordKeys.slice(from, from + PART_KEYS)));
+    }
+    return (await Promise.all(parts)).flat();
   }
 }
 

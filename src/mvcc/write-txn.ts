@@ -54,21 +54,9 @@ export class WriteTxn {
     return this.#changes.length === 0 ? this.#core.revision : this.main;
   }
 
-  /** The sub revision of the next change: what a range at this point sees is (main, nextSub) exclusive. */
-  get nextSub(): number {
-    return this.#changes.length;
-  }
-
   /** The live version of `key` at this point of the write. */
   current(key: Key): Version | null {
     return this.#core.index.current(key);
-  }
-
-  /** The encoded KeyValue of `key` at this point of the write; null if absent. Reads synchronously where it must. */
-  currentRecord(key: Key): Uint8Array | null {
-    const version = this.#core.index.current(key);
-    if (version === null) return null;
-    return version.record ?? this.#core.values.loadSync(version.main, version.sub);
   }
 
   /** `value` is copied. Answers the version before, null if the key was absent. The lease's side is the caller's. */
