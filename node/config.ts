@@ -131,7 +131,14 @@ type MemberFields = Pick<
   | "corsOrigins"
 >;
 
-const LOG_LEVELS: ReadonlySet<string> = new Set(["debug", "info", "warn", "error", "fatal", "panic"]);
+const LOG_LEVELS: ReadonlySet<string> = new Set([
+  "debug",
+  "info",
+  "warn",
+  "error",
+  "fatal",
+  "panic",
+]);
 
 function memberFields(read: Reader, name: string): MemberFields {
   const heartbeatMs = read.atLeast("heartbeat-interval", 1);
@@ -144,7 +151,8 @@ function memberFields(read: Reader, name: string): MemberFields {
   if (electionMs > 50_000) fail(`--election-timeout=${electionMs} must not exceed 50000: lower it`);
   const metrics = read.oneOf("metrics", ["basic", "extensive"]);
   const level = read.text("log-level");
-  if (!LOG_LEVELS.has(level)) fail(`--log-level=${level} is not one of ${[...LOG_LEVELS].join(", ")}`);
+  if (!LOG_LEVELS.has(level))
+    fail(`--log-level=${level} is not one of ${[...LOG_LEVELS].join(", ")}`);
   read.oneOf("log-format", ["json", "console"]);
   const walDir = read.text("wal-dir");
   if (name === "") fail("--name must not be empty");
@@ -187,7 +195,9 @@ function clusterFields(read: Reader, name: string, advertised: readonly string[]
     urls.push(toPlainUrl(parseUrl("initial-cluster", url)));
     initialCluster.set(memberName, urls);
   }
-  if (new Set([...initialCluster.values()].flat()).size !== [...initialCluster.values()].flat().length) {
+  if (
+    new Set([...initialCluster.values()].flat()).size !== [...initialCluster.values()].flat().length
+  ) {
     fail("--initial-cluster names one peer URL twice: give each member its own");
   }
   return {
@@ -325,7 +335,8 @@ class Reader {
   duration(name: string): number {
     const text = this.text(name);
     const value = parseDuration(text);
-    if (value === null || value < 0) fail(`--${name}=${text} must be a duration such as 500ms, 10s or 2h`);
+    if (value === null || value < 0)
+      fail(`--${name}=${text} must be a duration such as 500ms, 10s or 2h`);
     return value;
   }
 
@@ -350,7 +361,8 @@ class Reader {
 function parseUrl(name: string, text: string): URL {
   if (!URL.canParse(text)) fail(`--${name}: '${text}' is not a URL such as http://10.0.0.1:2379`);
   const url = new URL(text);
-  if (url.protocol === "https:") fail(`--${name}: '${text}' asks for TLS, which this release does not serve`);
+  if (url.protocol === "https:")
+    fail(`--${name}: '${text}' asks for TLS, which this release does not serve`);
   if (url.protocol !== "http:") fail(`--${name}: '${text}' must start with http://`);
   if (!/:\d+\/?$/.test(text)) fail(`--${name}: '${text}' must name a port`);
   if (url.pathname !== "/" || url.search !== "") fail(`--${name}: '${text}' must not have a path`);

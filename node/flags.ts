@@ -28,20 +28,50 @@ const MEMBER: readonly Flag[] = [
   flag("wal-dir", "text", "", "a directory of its own for the log"),
   flag("listen-client-urls", "urls", "http://localhost:2379", "URLs to serve clients on"),
   flag("listen-peer-urls", "urls", "http://localhost:2380", "URLs to serve the other members on"),
-  flag("listen-client-http-urls", "urls", "", "URLs for HTTP alone; the client URLs then serve gRPC alone"),
+  flag(
+    "listen-client-http-urls",
+    "urls",
+    "",
+    "URLs for HTTP alone; the client URLs then serve gRPC alone",
+  ),
   flag("listen-metrics-urls", "urls", "", "further URLs for /metrics and the health checks"),
   flag("heartbeat-interval", "integer", "100", "milliseconds between a leader's heartbeats"),
   flag("election-timeout", "integer", "1000", "milliseconds without a leader before an election"),
-  flag("initial-election-tick-advance", "flag", "true", "shorten the first election timeout after a start"),
+  flag(
+    "initial-election-tick-advance",
+    "flag",
+    "true",
+    "shorten the first election timeout after a start",
+  ),
   flag("pre-vote", "flag", "true", "ask whether an election can be won before it is called"),
-  flag("strict-reconfig-check", "flag", "true", "refuse membership changes that would cost the quorum"),
+  flag(
+    "strict-reconfig-check",
+    "flag",
+    "true",
+    "refuse membership changes that would cost the quorum",
+  ),
   flag("max-learners", "integer", "1", "learners at one time"),
-  flag("force-new-cluster", "flag", "false", "start as the only member of what the data directory holds"),
-  flag("unsafe-no-fsync", "flag", "false", "do not wait for the disk: loses data when the machine stops"),
+  flag(
+    "force-new-cluster",
+    "flag",
+    "false",
+    "start as the only member of what the data directory holds",
+  ),
+  flag(
+    "unsafe-no-fsync",
+    "flag",
+    "false",
+    "do not wait for the disk: loses data when the machine stops",
+  ),
 ];
 
 const CLUSTER: readonly Flag[] = [
-  flag("initial-advertise-peer-urls", "urls", "http://localhost:2380", "peer URLs told to the other members"),
+  flag(
+    "initial-advertise-peer-urls",
+    "urls",
+    "http://localhost:2380",
+    "peer URLs told to the other members",
+  ),
   flag("initial-cluster", "text", "", "members at the start: name=peer-url,name=peer-url"),
   flag("initial-cluster-state", "text", "new", "new, or existing to join a running cluster"),
   flag("initial-cluster-token", "text", "etcd-cluster", "keeps clusters with equal URLs apart"),
@@ -49,16 +79,36 @@ const CLUSTER: readonly Flag[] = [
 ];
 
 const LIMITS: readonly Flag[] = [
-  flag("snapshot-count", "integer", "10000", "accepted; state is made durable by size and time instead"),
+  flag(
+    "snapshot-count",
+    "integer",
+    "10000",
+    "accepted; state is made durable by size and time instead",
+  ),
   flag("snapshot-catchup-entries", "integer", "5000", "log entries kept for slow followers"),
-  flag("quota-backend-bytes", "integer", "0", "size of the database that raises NOSPACE; 0 is 2 GiB, negative is no limit"),
+  flag(
+    "quota-backend-bytes",
+    "integer",
+    "0",
+    "size of the database that raises NOSPACE; 0 is 2 GiB, negative is no limit",
+  ),
   flag("auto-compaction-mode", "text", "periodic", "periodic or revision"),
-  flag("auto-compaction-retention", "text", "0", "a duration (periodic; a bare number is hours) or revisions; 0 is off"),
+  flag(
+    "auto-compaction-retention",
+    "text",
+    "0",
+    "a duration (periodic; a bare number is hours) or revisions; 0 is off",
+  ),
   flag("max-request-bytes", "integer", "1572864", "largest request"),
   flag("max-txn-ops", "integer", "128", "operations in one transaction"),
   flag("max-concurrent-streams", "integer", "4294967295", "streams on one connection"),
   flag("grpc-keepalive-min-time", "duration", "5s", "shortest time between a client's pings"),
-  flag("grpc-keepalive-interval", "duration", "2h", "time between the server's pings on an idle connection"),
+  flag(
+    "grpc-keepalive-interval",
+    "duration",
+    "2h",
+    "time between the server's pings on an idle connection",
+  ),
   flag("grpc-keepalive-timeout", "duration", "20s", "how long a ping may stay unanswered"),
   flag("compaction-batch-limit", "integer", "1000", "revisions in one slice of a compaction"),
   flag("compaction-sleep-interval", "duration", "10ms", "pause between two slices of a compaction"),
@@ -68,11 +118,26 @@ const LIMITS: readonly Flag[] = [
 ];
 
 const BUDGETS: readonly Flag[] = [
-  flag("proposal-budget-bytes", "integer", "67108864", "proposals in flight; beyond it: too many requests"),
-  flag("store-buffer-bytes", "integer", "67108864", "writes not yet in the store; beyond it: too many requests"),
+  flag(
+    "proposal-budget-bytes",
+    "integer",
+    "67108864",
+    "proposals in flight; beyond it: too many requests",
+  ),
+  flag(
+    "store-buffer-bytes",
+    "integer",
+    "67108864",
+    "writes not yet in the store; beyond it: too many requests",
+  ),
   flag("raft-cache-bytes", "integer", "16777216", "log entries kept in memory"),
   flag("value-cache-bytes", "integer", "33554432", "newest values kept in memory"),
-  flag("response-budget-bytes", "integer", "268435456", "large range responses being built; further ones wait"),
+  flag(
+    "response-budget-bytes",
+    "integer",
+    "268435456",
+    "large range responses being built; further ones wait",
+  ),
   flag("watch-stream-bytes", "integer", "4194304", "events waiting on one watch stream"),
   flag("wal-segment-bytes", "integer", "67108864", "size of one file of the log"),
 ];
@@ -84,7 +149,12 @@ const OBSERVE: readonly Flag[] = [
   flag("log-outputs", "list", "default", "default, stdout, stderr or file paths, comma-separated"),
   flag("host-whitelist", "list", "*", "host names that plain HTTP requests may name"),
   flag("cors", "list", "*", "origins allowed to use the HTTP API"),
-  flag("config-file", "text", "", "a YAML file with these names; flags and environment are then not read"),
+  flag(
+    "config-file",
+    "text",
+    "",
+    "a YAML file with these names; flags and environment are then not read",
+  ),
   flag("feature-gates", "text", "", "accepted"),
 ];
 
@@ -116,17 +186,53 @@ const REFUSED: readonly Flag[] = [
 ];
 
 const IGNORED: readonly Flag[] = [
-  ...ignored("text", "backend-bbolt-freelist-type", "cipher-suites", "tls-min-version", "tls-max-version"),
-  ...ignored("text", "auth-token", "logger", "log-rotation-config-json", "v2-deprecation", "discovery-srv-name"),
+  ...ignored(
+    "text",
+    "backend-bbolt-freelist-type",
+    "cipher-suites",
+    "tls-min-version",
+    "tls-max-version",
+  ),
+  ...ignored(
+    "text",
+    "auth-token",
+    "logger",
+    "log-rotation-config-json",
+    "v2-deprecation",
+    "discovery-srv-name",
+  ),
   ...ignored("text", "distributed-tracing-address", "distributed-tracing-service-name"),
   ...ignored("text", "distributed-tracing-instance-id", "discovery-proxy", "discovery-fallback"),
-  ...ignored("integer", "auth-token-ttl", "bcrypt-cost", "backend-batch-limit", "max-snapshots", "max-wals"),
-  ...ignored("integer", "bootstrap-defrag-threshold-megabytes", "distributed-tracing-sampling-rate"),
+  ...ignored(
+    "integer",
+    "auth-token-ttl",
+    "bcrypt-cost",
+    "backend-batch-limit",
+    "max-snapshots",
+    "max-wals",
+  ),
+  ...ignored(
+    "integer",
+    "bootstrap-defrag-threshold-megabytes",
+    "distributed-tracing-sampling-rate",
+  ),
   ...ignored("integer", "self-signed-cert-validity"),
   ...ignored("duration", "backend-batch-interval", "corrupt-check-time", "compact-hash-check-time"),
   ...ignored("duration", "raft-read-timeout", "raft-write-timeout", "downgrade-check-time"),
-  ...ignored("flag", "enable-pprof", "enable-grpc-gateway", "enable-distributed-tracing", "enable-log-rotation"),
-  ...ignored("flag", "memory-mlock", "socket-reuse-address", "socket-reuse-port", "peer-skip-client-san-verification"),
+  ...ignored(
+    "flag",
+    "enable-pprof",
+    "enable-grpc-gateway",
+    "enable-distributed-tracing",
+    "enable-log-rotation",
+  ),
+  ...ignored(
+    "flag",
+    "memory-mlock",
+    "socket-reuse-address",
+    "socket-reuse-port",
+    "peer-skip-client-san-verification",
+  ),
 ];
 
 /** Sections of --help, in its order. */
@@ -142,7 +248,10 @@ export const FLAG_SECTIONS: readonly (readonly [title: string, flags: readonly F
 export const REFUSED_FLAGS: ReadonlySet<string> = new Set(REFUSED.map((each) => each.name));
 
 export const FLAGS: ReadonlyMap<string, Flag> = new Map(
-  [...FLAG_SECTIONS.flatMap(([, flags]) => flags), ...REFUSED, ...IGNORED].map((each) => [each.name, each]),
+  [...FLAG_SECTIONS.flatMap(([, flags]) => flags), ...REFUSED, ...IGNORED].map((each) => [
+    each.name,
+    each,
+  ]),
 );
 
 /** The known flag nearest to `name` by edit distance, for the error of an unknown one. */

@@ -32,7 +32,8 @@ export function readSettings(source: SettingsSource): Settings {
   }
   for (const name of Object.keys(source.environment)) {
     const match = /^(?:ETCD|QUORATE)_(.+)$/.exec(name);
-    if (match?.[1] === undefined || FLAGS.has(match[1].toLowerCase().replaceAll("_", "-"))) continue;
+    if (match?.[1] === undefined || FLAGS.has(match[1].toLowerCase().replaceAll("_", "-")))
+      continue;
     warnings.push(`environment variable ${name} names no flag and was not read`);
   }
   return { values, warnings };
@@ -52,7 +53,10 @@ function fromArguments(args: readonly string[]): Map<string, string> {
     const argument = args[at] ?? "";
     const match = /^--?([a-z][a-z0-9-]*)(?:=(.*))?$/s.exec(argument);
     if (match?.[1] === undefined) {
-      throw new QuorateError("configuration", `'${argument}' is not a flag: flags are written --name=value`);
+      throw new QuorateError(
+        "configuration",
+        `'${argument}' is not a flag: flags are written --name=value`,
+      );
     }
     const known = knownFlag(match[1], `--${match[1]}`);
     if (match[2] !== undefined) given.set(known.name, match[2]);
@@ -60,7 +64,10 @@ function fromArguments(args: readonly string[]): Map<string, string> {
     else {
       const value = args[++at];
       if (value === undefined) {
-        throw new QuorateError("configuration", `--${known.name} needs a value: write --${known.name}=VALUE`);
+        throw new QuorateError(
+          "configuration",
+          `--${known.name} needs a value: write --${known.name}=VALUE`,
+        );
       }
       given.set(known.name, value);
     }
@@ -71,7 +78,10 @@ function fromArguments(args: readonly string[]): Map<string, string> {
 function knownFlag(name: string, shown: string): { readonly name: string; readonly kind: string } {
   const known = FLAGS.get(name);
   if (known !== undefined) return known;
-  throw new QuorateError("configuration", `unknown flag ${shown}: did you mean --${nearestFlag(name)}?`);
+  throw new QuorateError(
+    "configuration",
+    `unknown flag ${shown}: did you mean --${nearestFlag(name)}?`,
+  );
 }
 
 function fromYaml(path: string, text: string): Map<string, string> {

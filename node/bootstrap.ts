@@ -1,0 +1,110 @@
+/** How a member comes to be: as one of a new cluster, or by joining one that runs. Afterwards its data directory knows. */
+import { storedMember } from "../src/api/gen/command.ts";
+import type { DescribeResponse } from "../src/api/gen/peer.ts";
+import { QuorateError } from "../src/base/errors.ts";
+import type { Logger } from "../src/base/ports.ts";
+import type { Member } from "../src/machine/members.ts";
+import type { MemberId } from "../src/raft/types.ts";
+import type { Config } from "./config.ts";
+import type { Identity } from "./data-dir.ts";
+import { clusterId, memberId } from "./ids.ts";
+import { describePeer } from "./peer/calls.ts";
+
+/** What a first start decided. */
+export interface Birth {
+  readonly identity: Identity;
+  /** All members of a new cluster; null for a member that joins: it gets them with the state. */
+  readonly members: readonly Member[] | null;
+}
+
+const ASK_DEADLINE_MS = 2_000;
+const JOIN_ATTEMPTS = 30;
+const JOIN_RETRY_MS = 1_000;
+/** Of a cluster that was never restored from a backup. */
+const FIRST_INCARNATION = 1n;
+
+export async function bootstrap(config: Config, logger: Logger): Promise<Birth> {
+  return config.initialClusterState === "new"
+    ? bootstrapNew(config)
+    : await bootstrapExisting(config, logger);
+}
+
+/** Every member of a new cluster comes to the same answer from the same flags. */
+export function bootstrapNew(config: Config): Birth {
+  const own = config.initialCluster.get(config.name);
+  if (own === undefined) {
+    throw new QuorateError(
+      "configuration",
+      `--initial-cluster does not name this member: add ${config.name}=${config.advertisePeerUrls[0] ?? "http://…"} or change --name`,
+    );
+  }
+  checkAdvertised(config, own);
+  // A member tells its name and client URLs itself, once it has started.
+  const members = Array.from(config.initialCluster.values(), (peerUrls) =>
+    storedMember({ id: memberId(peerUrls, config.initialClusterToken, null), peerUrls }),
+  );
+  const ids = members.map((member) => member.id as MemberId);
+  return {
+    identity: {
+      clusterId: clusterId(ids),
+      memberId: memberId(own, config.initialClusterToken, null),
+      incarnation: FIRST_INCARNATION,
+    },
+    members,
+  };
+}
+
+function checkAdvertised(config: Config, own: readonly string[]): void {
+  const wanted = own.toSorted().join(",");
+  const advertised = config.advertisePeerUrls.toSorted().join(",");
+  if (wanted === advertised) return;
+  throw new QuorateError(
+    "configuration",
+    `--initial-cluster has ${config.name}=${wanted}, but --initial-advertise-peer-urls is ${advertised}: make them equal`,
+  );
+}
+
+/** Finds itself, by its peer URLs, among the members that the running cluster names. */
+async function bootstrapExisting(config: Config, logger: Logger): Promise<Birth> {
+  const own = new Set(config.initialCluster.get(config.name) ?? config.advertisePeerUrls);
+  const others = [...config.initialCluster.values()].flat().filter((url) => !own.has(url));
+  if (others.length === 0) {
+    throw new QuorateError(
+      "configuration",
+      "--initial-cluster-state=existing needs the other members in --initial-cluster: add them",
+    );
+  }
+  for (let attempt = 1; attempt <= JOIN_ATTEMPTS; attempt++) {
+    for (const url of others) {
+      const described = await describePeer(url, ASK_DEADLINE_MS).catch((error: unknown) => {
+        logger.warn(
+          { url, reason: QuorateError.from(error).message },
+          "a member does not answer yet",
+        );
+        return null;
+      });
+      if (described === null) continue;
+      const birth = findSelf(described, own);
+      if (birth !== null) return birth;
+      logger.warn({ url }, "the cluster does not name this member's peer URLs yet");
+    }
+    await new Promise((resolve) => setTimeout(resolve, JOIN_RETRY_MS));
+  }
+  throw new QuorateError(
+    "configuration",
+    `no member of the cluster names ${[...own].join(",")}: run 'member add' with these peer URLs first`,
+  );
+}
+
+function findSelf(described: DescribeResponse, own: ReadonlySet<string>): Birth | null {
+  const self = described.members.find((member) => member.peerUrls.some((url) => own.has(url)));
+  if (self === undefined) return null;
+  return {
+    identity: {
+      clusterId: described.clusterId,
+      memberId: self.id as MemberId,
+      incarnation: described.incarnation,
+    },
+    members: null,
+  };
+}

@@ -1,0 +1,194 @@
+/**
+ * The data directory.
+ *
+ * ```
+ * <data-dir>/member/        created 0700; the mode of data-dir itself only warns
+ *   FORMAT                  formats of log, store and snapshot: refused if newer than this program
+ *   IDENTITY                cluster id, member id, incarnation: JSON, one line, written once
+ *   LOCK/                   held by the process that uses the directory (a LevelDB lock: released with the process)
+ *   STORE                   name of the store directory in use: changes when a received state is adopted
+ *   store.<n>/              LevelDB
+ *   wal/                    the log, unless --wal-dir puts it elsewhere
+ * ```
+ * A `store.<n>` that STORE does not name is a state that was being received; it is dropped at the next start.
+ */
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { join } from "node:path";
+import { QuorateError } from "../src/base/errors.ts";
+import type { Logger } from "../src/base/ports.ts";
+import type { MemberId } from "../src/raft/types.ts";
+
+/** Formats that this program writes; it reads every lower one. */
+export const FORMATS = { log: 1, store: 1, snapshot: 1 } as const;
+
+export interface Identity {
+  readonly clusterId: bigint;
+  readonly memberId: MemberId;
+  readonly incarnation: bigint;
+}
+
+/** Paths below one data directory. */
+export class DataDir {
+  readonly root: string;
+  readonly member: string;
+  readonly wal: string;
+
+  constructor(root: string, walDir: string | null) {
+    this.root = root;
+    this.member = join(root, "member");
+    this.wal = walDir ?? join(this.member, "wal");
+  }
+
+  /** Whether a member lives here already: its identity was written. */
+  get isInhabited(): boolean {
+    return existsSync(join(this.member, "IDENTITY"));
+  }
+
+  get lockPath(): string {
+    return join(this.member, "LOCK");
+  }
+
+  /** Creates what is missing. Throws "configuration" where the place cannot be used. */
+  prepare(logger: Logger): void {
+    try {
+      mkdirSync(this.member, { recursive: true, mode: 0o700 });
+      mkdirSync(this.wal, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw new QuorateError(
+        "configuration",
+        `--data-dir=${this.root} cannot be created or written: choose another or change its owner`,
+        error,
+      );
+    }
+    const mode = statSync(this.root).mode & 0o777;
+    if ((mode & 0o077) !== 0) {
+      logger.warn(
+        { dataDir: this.root, mode: mode.toString(8) },
+        "the data directory is open to others",
+      );
+    }
+  }
+
+  /** Refuses a directory that a newer release has written. */
+  checkFormat(): void {
+    const path = join(this.member, "FORMAT");
+    if (!existsSync(path)) return;
+    const found = readJson(path);
+    for (const [what, ours] of Object.entries(FORMATS)) {
+      const theirs = Number(found[what]);
+      if (!(theirs <= ours)) {
+        throw new QuorateError(
+          "configuration",
+          `${path} names ${what} format ${String(found[what])}, this program knows up to ${ours}: run the newer release that wrote it`,
+        );
+      }
+    }
+  }
+
+  readIdentity(): Identity {
+    const path = join(this.member, "IDENTITY");
+    const found = readJson(path);
+    const parts = ["clusterId", "memberId", "incarnation"].map((name) => hex(path, found[name]));
+    const [clusterId, memberId, incarnation] = parts;
+    if (clusterId === undefined || memberId === undefined || incarnation === undefined) {
+      throw new QuorateError("corruption", `${path} is incomplete`);
+    }
+    return { clusterId, memberId: memberId as MemberId, incarnation };
+  }
+
+  /** The last step of becoming a member: until it is written the directory counts as empty. */
+  writeIdentity(identity: Identity): void {
+    this.#write("FORMAT", JSON.stringify(FORMATS));
+    this.#write(
+      "IDENTITY",
+      JSON.stringify({
+        clusterId: identity.clusterId.toString(16),
+        memberId: identity.memberId.toString(16),
+        incarnation: identity.incarnation.toString(16),
+      }),
+    );
+  }
+
+  /** Directory of the store in use. */
+  storePath(): string {
+    const pointer = join(this.member, "STORE");
+    return join(
+      this.member,
+      existsSync(pointer) ? readFileSync(pointer, "utf8").trim() : "store.0",
+    );
+  }
+
+  /** A fresh directory for a state that is being received; whatever a former attempt left there goes. */
+  incomingPath(): string {
+    const current = Number(/\.(\d+)$/.exec(this.storePath())?.[1] ?? 0);
+    const path = join(this.member, `store.${current + 1}`);
+    rmSync(path, { recursive: true, force: true });
+    mkdirSync(path, { mode: 0o700 });
+    return path;
+  }
+
+  /** From now on, and after a restart, `path` is the store. */
+  adoptStore(path: string): void {
+    this.#write("STORE", path.slice(path.lastIndexOf("/") + 1));
+  }
+
+  /** Removes what is neither in use nor a part of the layout. */
+  dropUnusedStores(): void {
+    const used = this.storePath();
+    for (const name of readdirSync(this.member)) {
+      const path = join(this.member, name);
+      if (/^store\.\d+$/.test(name) && path !== used)
+        rmSync(path, { recursive: true, force: true });
+    }
+  }
+
+  /** A first start that was cut off: nothing was promised to anybody, so it begins anew. */
+  dropUnfinished(): void {
+    for (const name of existsSync(this.member) ? readdirSync(this.member) : []) {
+      if (name !== "LOCK") rmSync(join(this.member, name), { recursive: true, force: true });
+    }
+    for (const name of existsSync(this.wal) ? readdirSync(this.wal) : []) {
+      rmSync(join(this.wal, name), { recursive: true, force: true });
+    }
+  }
+
+  /** Atomically and durably. */
+  #write(name: string, text: string): void {
+    const path = join(this.member, name);
+    const file = openSync(`${path}.new`, "w", 0o600);
+    writeSync(file, `${text}\n`);
+    fsyncSync(file);
+    closeSync(file);
+    renameSync(`${path}.new`, path);
+    const directory = openSync(this.member, "r");
+    fsyncSync(directory);
+    closeSync(directory);
+  }
+}
+
+function readJson(path: string): Readonly<Record<string, unknown>> {
+  try {
+    const parsed: unknown = JSON.parse(readFileSync(path, "utf8"));
+    if (typeof parsed === "object" && parsed !== null) return parsed as Record<string, unknown>;
+  } catch (error) {
+    throw new QuorateError("corruption", `${path} cannot be read`, error);
+  }
+  throw new QuorateError("corruption", `${path} is not an object`);
+}
+
+function hex(path: string, value: unknown): bigint {
+  if (typeof value === "string" && /^[0-9a-f]{1,16}$/.test(value)) return BigInt(`0x${value}`);
+  throw new QuorateError("corruption", `${path} holds no valid identity`);
+}

@@ -1,0 +1,22 @@
+/** What --help prints. */
+import { FLAG_SECTIONS, type Flag } from "./flags.ts";
+
+const NAME_COLUMNS = 36;
+
+export function helpText(): string {
+  const sections = FLAG_SECTIONS.map(
+    ([title, flags]) => `${title}:\n${flags.map(line).join("\n")}`,
+  );
+  return `Usage: quorate [flags]
+
+Runs one member of a Quorate cluster. Quorate speaks the etcd v3 protocol and takes etcd's flags; every flag can also be set
+as QUORATE_<NAME> or ETCD_<NAME> in the environment, or in the file named by --config-file.
+
+${sections.join("\n\n")}
+`;
+}
+
+function line(flag: Flag): string {
+  const fallback = flag.fallback === "" ? "" : ` (default: ${flag.fallback})`;
+  return `  --${flag.name}`.padEnd(NAME_COLUMNS) + `${flag.help ?? ""}${fallback}`;
+}

@@ -1,0 +1,411 @@
+/** One member: its parts, put together. Everything that decides is elsewhere; this only wires, starts and stops. */
+import { API_ERRORS, type ApiError } from "../src/api/catalogue.ts";
+import { HeaderIds, type HeaderFields } from "../src/api/hot.ts";
+import { AlarmAction, AlarmType } from "../src/api/gen/maintenance.ts";
+import { encodeCompactionRequest } from "../src/api/gen/kv.ts";
+import { encodeMemberAttributes } from "../src/api/gen/command.ts";
+import type { Backend } from "../src/backend/backend.ts";
+import type { Clock } from "../src/base/ports.ts";
+import { QuorateError } from "../src/base/errors.ts";
+import { CommandField } from "../src/machine/command.ts";
+import type { Machine } from "../src/machine/machine.ts";
+import { WatchStore } from "../src/mvcc/watch-store.ts";
+import { Raft } from "../src/raft/raft.ts";
+import type { SoftState } from "../src/raft/ready.ts";
+import type { RaftStatus } from "../src/raft/status.ts";
+import { NO_MEMBER, type Index, type MemberId, type SnapshotMark } from "../src/raft/types.ts";
+import type { Wal } from "../src/wal/wal.ts";
+import { AutoCompaction } from "./auto-compaction.ts";
+import { systemRandom } from "./clock.ts";
+import type { Config } from "./config.ts";
+import type { DataDir, Identity } from "./data-dir.ts";
+import { LeaseKeeper } from "./lease-keeper.ts";
+import type { HandHistogram } from "./histogram.ts";
+import type { MemberLog } from "./log.ts";
+import { Loop, type LoopEvents } from "./loop.ts";
+import { systemPace } from "./pace.ts";
+import { PeerCalls } from "./peer/calls.ts";
+import { Links } from "./peer/links.ts";
+import { MemberRaftStorage } from "./raft-storage.ts";
+import { reconfigurationRefusal } from "./reconfiguration.ts";
+import { RequestIds } from "./request-ids.ts";
+import { Retention } from "./retention.ts";
+import { proposeOwn } from "./rpc/answer.ts";
+import type { Host } from "./rpc/host.ts";
+import { raiseAlarm } from "./rpc/maintenance.ts";
+import { ResponseBudget } from "./rpc/response-budget.ts";
+import { Snapshots } from "./snapshots.ts";
+import type { Opened } from "./open.ts";
+
+/** After a transfer was ordered, how long until it counts as failed: etcd's, in election timeouts. */
+const TRANSFER_ELECTIONS = 2;
+const POLL_TRANSFER_MS = 10;
+const SECOND_MS = 1_000;
+const APPEND_BYTES_MAX = 1024 * 1024;
+const INFLIGHT_MESSAGES_MAX = 512;
+const INFLIGHT_BYTES_MAX = 16 * 1024 * 1024;
+
+export interface MemberOptions {
+  readonly config: Config;
+  readonly opened: Opened;
+  readonly clock: Clock;
+  readonly logger: MemberLog;
+  /** Seconds by which the heartbeat's timer came late. */
+  readonly loopDelay: HandHistogram;
+  /** Writes to the client sockets what the turn said. */
+  readonly flushClients: () => void;
+  /** The member is no part of the cluster any more, or cannot go on: the process should end. */
+  readonly onEnd: (reason: string) => void;
+  readonly onFatal: (error: unknown) => void;
+}
+
+export class Member implements Host {
+  readonly config: Config;
+  readonly identity: Identity;
+  readonly clock: Clock;
+  readonly logger: MemberLog;
+  readonly headerIds: HeaderIds;
+  readonly requestIds: RequestIds;
+  readonly loop: Loop;
+  readonly watch: WatchStore;
+  readonly leases: LeaseKeeper;
+  readonly peers: PeerCalls;
+  readonly responses: ResponseBudget;
+  readonly links: Links;
+  readonly wal: Wal;
+  readonly snapshots: Snapshots;
+  readonly dataDir: DataDir;
+  readonly openMachine: (backend: Backend) => Promise<Machine>;
+  readonly #options: MemberOptions;
+  readonly #raft: Raft;
+  readonly #storage: MemberRaftStorage;
+  readonly #retention: Retention;
+  readonly #autoCompaction: AutoCompaction;
+  readonly #timers: NodeJS.Timeout[] = [];
+  #machine: Machine;
+  #dbSize = 1;
+  #raisingAlarm = false;
+  #logFull = false;
+  #published = false;
+  #lastTickMs = 0;
+  leaderChanges = 0;
+
+  constructor(options: MemberOptions) {
+    const { config, opened, clock, logger } = options;
+    this.#options = options;
+    this.config = config;
+    this.clock = clock;
+    this.logger = logger;
+    this.identity = opened.identity;
+    this.dataDir = opened.dataDir;
+    this.openMachine = opened.openMachine;
+    this.wal = opened.wal;
+    this.requestIds = opened.requestIds;
+    this.#machine = opened.machine;
+    this.headerIds = new HeaderIds(this.identity.clusterId, this.identity.memberId);
+    this.responses = new ResponseBudget(config.responseBudgetBytes);
+    this.#storage = new MemberRaftStorage(opened.wal, () => this.#machine, opened.hardState);
+    this.#raft = this.#makeRaft();
+    this.loop = this.#makeLoop();
+    this.peers = new PeerCalls((id) => this.#machine.members.get(id));
+    this.snapshots = new Snapshots(this);
+    this.links = new Links(
+      this.identity,
+      {
+        onUnreachable: (peer) => this.loop.onUnreachable(peer),
+        onRemoved: () => options.onEnd("the member has been removed from the cluster"),
+        onSnapshot: (message) => this.snapshots.send(message),
+      },
+      logger,
+    );
+    this.watch = new WatchStore({
+      history: this.#machine.store,
+      pace: systemPace,
+      random: systemRandom,
+      progressIntervalMs: config.watchProgressMs,
+      onFatal: options.onFatal,
+      streamBytesMax: config.watchStreamBytes,
+    });
+    this.leases = new LeaseKeeper(this, config.electionMs);
+    this.#retention = new Retention(
+      this.wal,
+      () => this.#machine,
+      config.snapshotCatchUpEntries,
+      options.onFatal,
+    );
+    this.#autoCompaction = new AutoCompaction(config.autoCompaction);
+    this.#connect(this.#machine);
+  }
+
+  get machine(): Machine {
+    return this.#machine;
+  }
+
+  /** Begins to take part. */
+  start(): void {
+    this.#onMembers();
+    this.#lastTickMs = this.clock.now();
+    this.#timers.push(setInterval(() => this.#tick(), this.config.heartbeatMs));
+    this.#timers.push(setInterval(() => this.#everySecond(), SECOND_MS));
+    void this.#sampleSize();
+    const { voters } = this.#machine.membership();
+    const alone = voters.length === 1 && voters[0] === this.identity.memberId;
+    if (alone) this.loop.campaign();
+    else if (this.config.initialElectionTickAdvance)
+      this.loop.advanceElection(this.#electionTicks() - 2);
+    this.loop.schedule();
+  }
+
+  /** Answers what waits, and closes the log and the store. */
+  async stop(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    this.loop.stop();
+    this.snapshots.close();
+    this.links.close();
+    this.peers.close();
+    await this.#retention.settle();
+    await this.wal.close();
+    await this.#machine.close();
+    await this.#options.opened.unlock();
+  }
+
+  header(revision: number): HeaderFields {
+    return { ids: this.headerIds, revision, raftTerm: this.loop.softState.term };
+  }
+
+  raftStatus(): RaftStatus {
+    return this.#raft.status();
+  }
+
+  isLeader(): boolean {
+    return this.loop.softState.role === "leader";
+  }
+
+  isLearner(): boolean {
+    return this.#machine.members.get(this.identity.memberId)?.isLearner ?? true;
+  }
+
+  leader(): MemberId {
+    return this.loop.softState.leader;
+  }
+
+  dbSize(): number {
+    return this.#dbSize + this.#machine.buffer.pendingBytes;
+  }
+
+  growthRefusal(bytes: number): ApiError | null {
+    if (this.#logFull) return API_ERRORS.noSpace;
+    if (this.dbSize() + bytes < this.config.quotaBytes) return null;
+    void this.#raiseNoSpace();
+    return API_ERRORS.noSpace;
+  }
+
+  /** The log found no room for its next file, or found it again. */
+  setLogFull(full: boolean): void {
+    this.#logFull = full;
+    if (full) this.logger.error({}, "no room for the log: writes are refused until there is");
+    else this.logger.info({}, "there is room for the log again");
+  }
+
+  async transferLeadership(target: MemberId): Promise<boolean> {
+    this.loop.transfer(target);
+    const deadline = this.clock.now() + TRANSFER_ELECTIONS * this.config.electionMs;
+    while (this.leader() !== target && this.clock.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, POLL_TRANSFER_MS));
+    }
+    return this.leader() === target;
+  }
+
+  reconfigurationRefusal(change: "addVoter" | "remove", id: MemberId): ApiError | null {
+    if (!this.config.strictReconfigCheck) return null;
+    const members = this.#machine.members.list();
+    const status = this.raftStatus();
+    const active = new Set<MemberId>([this.identity.memberId]);
+    if (status.role === "leader") {
+      for (const peer of status.progress) if (peer.recentlyActive) active.add(peer.id);
+    } else {
+      for (const member of members) active.add(member.id as MemberId);
+    }
+    return reconfigurationRefusal(change, id, { members, active });
+  }
+
+  #electionTicks(): number {
+    return Math.max(2, Math.round(this.config.electionMs / this.config.heartbeatMs));
+  }
+
+  #makeRaft(): Raft {
+    const { config } = this;
+    return new Raft({
+      id: this.identity.memberId,
+      storage: this.#storage,
+      random: systemRandom,
+      logger: this.logger,
+      electionTicks: this.#electionTicks(),
+      heartbeatTicks: 1,
+      preVote: config.preVote,
+      checkQuorum: true,
+      applied: this.#machine.appliedIndex as Index,
+      appendBytesMax: APPEND_BYTES_MAX,
+      inflightMessagesMax: INFLIGHT_MESSAGES_MAX,
+      inflightBytesMax: INFLIGHT_BYTES_MAX,
+      uncommittedBytesMax: config.proposalBudgetBytes,
+      cachedBytesMax: config.raftCacheBytes,
+    });
+  }
+
+  #makeLoop(): Loop {
+    const events: LoopEvents = {
+      send: (messages) => this.links.send(messages),
+      onSoftState: (next, before) => this.#onSoftState(next, before),
+      adopt: (mark) => this.#adopt(mark),
+      endOfTurn: () => {
+        this.watch.flush();
+        this.#options.flushClients();
+        this.links.flush();
+      },
+    };
+    return new Loop({
+      raft: this.#raft,
+      log: this.wal,
+      machine: () => this.#machine,
+      events,
+      clock: this.clock,
+      logger: this.logger,
+      soon: (turn) => setImmediate(turn),
+      applied: this.#machine.appliedIndex as Index,
+      hardState: this.#options.opened.hardState,
+      proposalBudgetBytes: this.config.proposalBudgetBytes,
+      requestTimeoutMs: 5_000 + 2 * this.config.electionMs,
+    });
+  }
+
+  #connect(machine: Machine): void {
+    machine.connect({
+      isWaiting: (sequence) => this.loop.proposals.isWaiting(sequence),
+      onReply: (sequence, reply) => this.loop.proposals.settle(sequence, reply),
+      onChanges: (revision, changes) => this.watch.onChanges(revision, changes),
+      onMembers: () => {
+        this.#storage.membershipIndex = this.loop.applied + 1;
+        this.#onMembers();
+      },
+    });
+  }
+
+  #adopt(mark: SnapshotMark): void {
+    const { path, machine } = this.snapshots.take(mark);
+    const old = this.#machine;
+    this.dataDir.adoptStore(path);
+    this.#machine = machine;
+    this.#connect(machine);
+    this.watch.rebase(machine.store);
+    this.#onMembers();
+    void old.close().then(() => this.dataDir.dropUnusedStores(), this.#options.onFatal);
+  }
+
+  #onMembers(): void {
+    this.links.update(this.#machine.members.list());
+    if (this.#machine.members.isRemoved(this.identity.memberId)) {
+      // Told to the others by the entry itself; they get the chance to hear it acknowledged.
+      setTimeout(
+        () => this.#options.onEnd("the member has been removed from the cluster"),
+        this.config.electionMs,
+      );
+    }
+  }
+
+  #onSoftState(next: SoftState, before: SoftState): void {
+    if (next.leader !== before.leader && next.leader !== NO_MEMBER) {
+      this.leaderChanges++;
+      this.logger.info({ leader: next.leader, term: next.term }, "elected leader");
+    } else if (next.leader === NO_MEMBER && before.leader !== NO_MEMBER) {
+      this.logger.warn({ leader: before.leader, term: next.term }, "lost leader");
+    }
+    if (next.role === "leader" && before.role !== "leader") this.leases.onLeading();
+    if (next.role !== "leader" && before.role === "leader") {
+      this.leases.onFollowing();
+      this.#autoCompaction.reset();
+    }
+    if (next.leader !== NO_MEMBER) void this.#publish();
+  }
+
+  /** Tells the cluster this member's name and client URLs, once, through the log. */
+  async #publish(): Promise<void> {
+    if (this.#published) return;
+    this.#published = true;
+    const { memberId: id } = this.identity;
+    const { name, advertiseClientUrls: clientUrls } = this.config;
+    const known = this.#machine.members.get(id);
+    if (known?.name === name && known.clientUrls.join() === clientUrls.join()) return;
+    try {
+      const body = Buffer.from(encodeMemberAttributes({ id, name, clientUrls }));
+      await proposeOwn(this, CommandField.memberAttributes, body);
+    } catch {
+      this.#published = false; // with the next leader
+      if (this.leader() !== NO_MEMBER) setTimeout(() => void this.#publish(), SECOND_MS).unref();
+    }
+  }
+
+  #tick(): void {
+    const now = this.clock.now();
+    this.#options.loopDelay.observe(
+      Math.max(0, now - this.#lastTickMs - this.config.heartbeatMs) / 1000,
+    );
+    this.#lastTickMs = now;
+    this.loop.tick();
+    this.leases.tick();
+    this.watch.tick(now);
+    this.#retention.tick(now);
+  }
+
+  #everySecond(): void {
+    void this.#sampleSize();
+    this.links.probe();
+    if (!this.isLeader()) return;
+    const at = this.#autoCompaction.tick(this.clock.now(), this.#machine.store.revision);
+    if (at === null) return;
+    const body = Buffer.from(encodeCompactionRequest({ revision: at, physical: false }));
+    proposeOwn(this, CommandField.compaction, body).then(
+      () => this.logger.info({ revision: at }, "compacted automatically"),
+      (error: unknown) =>
+        this.logger.warn(
+          { reason: QuorateError.from(error).message },
+          "automatic compaction failed",
+        ),
+    );
+  }
+
+  async #sampleSize(): Promise<void> {
+    try {
+      this.#dbSize = Math.max(1, await this.#machine.backend.fileBytes());
+    } catch {
+      // The store was swapped in between: the next second counts.
+    }
+  }
+
+  async #raiseNoSpace(): Promise<void> {
+    if (this.#raisingAlarm || this.#machine.alarms.isRaised(AlarmType.nospace)) return;
+    this.#raisingAlarm = true;
+    this.logger.warn(
+      { dbSize: this.dbSize(), quota: this.config.quotaBytes },
+      "the quota is reached",
+    );
+    try {
+      await raiseAlarm(this, AlarmType.nospace, AlarmAction.activate);
+    } catch {
+      // The next write tries again.
+    } finally {
+      this.#raisingAlarm = false;
+    }
+  }
+
+  /** A leader that stops names the follower that has most of its log. */
+  async handOver(): Promise<void> {
+    const status = this.raftStatus();
+    if (status.role !== "leader") return;
+    const voters = status.progress.filter((peer) => !peer.isLearner && peer.recentlyActive);
+    const [best] = voters.toSorted((a, b) => b.match - a.match);
+    if (best === undefined) return;
+    const moved = await this.transferLeadership(best.id);
+    this.logger.info({ to: best.id, moved }, "handed leadership over");
+  }
+}

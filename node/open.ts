@@ -1,0 +1,163 @@
+/** Opens what a member left, or makes what a new one needs: directory, log and store, in a state from which Raft can go on. */
+import { QuorateError } from "../src/base/errors.ts";
+import type { Clock } from "../src/base/ports.ts";
+import type { Backend } from "../src/backend/backend.ts";
+import { LevelBackend } from "../src/backend/level.ts";
+import { Machine } from "../src/machine/machine.ts";
+import type { Member } from "../src/machine/members.ts";
+import { NO_MEMBER, type HardState, type Index, type Term } from "../src/raft/types.ts";
+import { Wal } from "../src/wal/wal.ts";
+import { bootstrap } from "./bootstrap.ts";
+import { systemRandom } from "./clock.ts";
+import type { Config } from "./config.ts";
+import { DataDir, type Identity } from "./data-dir.ts";
+import type { HandHistogram } from "./histogram.ts";
+import type { MemberLog } from "./log.ts";
+import { systemPace } from "./pace.ts";
+import { RequestIds } from "./request-ids.ts";
+import { FileLogDevice } from "./storage.ts";
+import { TimedBackend } from "./timed-backend.ts";
+
+/** Where the log of every cluster begins: the entry that its bootstrap members count as applied. */
+const BIRTH_INDEX = 1;
+const BIRTH_TERM = 1;
+
+/** Everything that lives on disk, open. */
+export interface Opened {
+  readonly dataDir: DataDir;
+  readonly identity: Identity;
+  readonly wal: Wal;
+  readonly machine: Machine;
+  readonly hardState: HardState;
+  readonly requestIds: RequestIds;
+  /** Opens the state in another store, as that of this member. */
+  readonly openMachine: (backend: Backend) => Promise<Machine>;
+  /** Lets another process have the directory. */
+  readonly unlock: () => Promise<void>;
+}
+
+export interface OpenOptions {
+  readonly config: Config;
+  readonly logger: MemberLog;
+  readonly clock: Clock;
+  readonly walWrites: HandHistogram;
+  readonly commits: HandHistogram;
+  readonly onLogFull: (full: boolean) => void;
+  /** The disk or the data failed: the process must end. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+/** Rejects with "configuration", "corruption" or "storage"; then nothing is left open. */
+export async function openMember(options: OpenOptions): Promise<Opened> {
+  const { config, logger } = options;
+  const dataDir = new DataDir(config.dataDir, config.walDir);
+  dataDir.prepare(logger);
+  dataDir.checkFormat();
+  const lock = await takeLock(dataDir);
+  try {
+    return await openLocked(options, dataDir, () => lock.close());
+  } catch (error) {
+    await lock.close();
+    throw error;
+  }
+}
+
+/** The directory belongs to one process: a store of its own, never written to, has LevelDB's lock on it. */
+async function takeLock(dataDir: DataDir): Promise<Backend> {
+  try {
+    return await LevelBackend.open(dataDir.lockPath);
+  } catch (error) {
+    throw new QuorateError(
+      "configuration",
+      `--data-dir=${dataDir.root} is in use by another process: stop it, or choose another directory`,
+      error,
+    );
+  }
+}
+
+async function openLocked(
+  options: OpenOptions,
+  dataDir: DataDir,
+  unlock: () => Promise<void>,
+): Promise<Opened> {
+  const { config, logger } = options;
+  const inhabited = dataDir.isInhabited;
+  let members: readonly Member[] | null = null;
+  let identity: Identity;
+  if (inhabited) {
+    identity = dataDir.readIdentity();
+    dataDir.dropUnusedStores();
+  } else {
+    dataDir.dropUnfinished();
+    const birth = await bootstrap(config, logger);
+    ({ identity, members } = birth);
+  }
+  const wal = await openWal(options, dataDir, identity);
+  const requestIds = new RequestIds(identity.memberId, Date.now());
+  const openMachine = (backend: Backend): Promise<Machine> =>
+    Machine.open({
+      backend: new TimedBackend(backend, options.commits),
+      clock: options.clock,
+      pace: systemPace,
+      valueCacheBytes: config.valueCacheBytes,
+      compactionBatchRevisions: config.compactionBatchRevisions,
+      compactionSleepMs: config.compactionSleepMs,
+      onFatal: options.onFatal,
+      requestPrefix: requestIds.prefix,
+    });
+  const machine = await openMachine(await LevelBackend.open(dataDir.storePath()));
+  if (members !== null) {
+    machine.bootstrap(members, BIRTH_INDEX, BIRTH_TERM);
+    await machine.buffer.drain();
+    await machine.buffer.flush();
+  }
+  const hardState = await meet(wal.wal, wal.recovery.hardState, machine);
+  if (!inhabited) dataDir.writeIdentity(identity);
+  return { dataDir, identity, wal: wal.wal, machine, hardState, requestIds, openMachine, unlock };
+}
+
+async function openWal(
+  options: OpenOptions,
+  dataDir: DataDir,
+  identity: Identity,
+): ReturnType<typeof Wal.open> {
+  const { config, logger, clock } = options;
+  const metadata = Buffer.alloc(16);
+  metadata.writeBigUInt64BE(identity.clusterId, 0);
+  metadata.writeBigUInt64BE(identity.memberId, 8);
+  const device = FileLogDevice.open({ directory: dataDir.wal, sync: config.fsync });
+  return await Wal.open({
+    device,
+    logger,
+    clock,
+    random: systemRandom,
+    metadata,
+    segmentBytes: config.walSegmentBytes,
+    onFull: options.onLogFull,
+    onFailure: options.onFatal,
+    onWrite: (seconds) => options.walWrites.observe(seconds),
+  });
+}
+
+/**
+ * Brings log and store together. The store may be ahead of the log: a received state was adopted and the process ended before
+ * the log was reset, or the member is new. It is never behind what the log still has.
+ */
+async function meet(wal: Wal, recovered: HardState, machine: Machine): Promise<HardState> {
+  const applied = machine.appliedIndex;
+  const commit = Math.max(recovered.commit, applied) as Index;
+  if (applied < wal.firstIndex() - 1) {
+    throw new QuorateError(
+      "corruption",
+      `the store ends at entry ${applied}, the log begins at ${wal.firstIndex()}: the store was lost or replaced`,
+    );
+  }
+  if (applied <= wal.lastIndex()) return { ...recovered, commit };
+  const term = Math.max(recovered.term, machine.appliedTerm) as Term;
+  const vote = term === recovered.term ? recovered.vote : NO_MEMBER;
+  const hardState: HardState = { term, vote, commit };
+  await new Promise<void>((resolve) =>
+    wal.reset(applied as Index, machine.appliedTerm as Term, hardState, resolve),
+  );
+  return hardState;
+}

@@ -1,0 +1,131 @@
+/** Single questions to other members, beside the streams: a client each, opened at the first question. */
+import { Metadata, type Client } from "@grpc/grpc-js";
+import { Peer } from "../../src/api/gen/methods.ts";
+import type { MethodSpec } from "../../src/api/method.ts";
+import type { MemberPromoteResponse } from "../../src/api/gen/cluster.ts";
+import type {
+  LeaseLeasesResponse,
+  LeaseTimeToLiveRequest,
+  LeaseTimeToLiveResponse,
+} from "../../src/api/gen/lease.ts";
+import type { DescribeResponse } from "../../src/api/gen/peer.ts";
+import { API_ERRORS } from "../../src/api/catalogue.ts";
+import { QuorateError, type ErrorCode } from "../../src/base/errors.ts";
+import type { Member } from "../../src/machine/members.ts";
+import type { MemberId } from "../../src/raft/types.ts";
+import { openPeerClient } from "./link.ts";
+
+const DEADLINE_MS = 5_000;
+
+/** gRPC status numbers back to codes, where they decide what a client is told. */
+const CODES: Readonly<Record<number, ErrorCode>> = {
+  3: "invalidArgument",
+  5: "notFound",
+  8: "resourceExhausted",
+  9: "failedPrecondition",
+  11: "outOfRange",
+  14: "unavailable",
+};
+
+interface RpcError extends Error {
+  readonly code?: number;
+  readonly details?: string;
+}
+
+export class PeerCalls {
+  readonly #member: (id: MemberId) => Member | null;
+  readonly #clients = new Map<string, Client>();
+
+  constructor(member: (id: MemberId) => Member | null) {
+    this.#member = member;
+  }
+
+  /** Seconds; 0 for no such lease. */
+  async renewLease(leader: MemberId, id: bigint): Promise<number> {
+    const { ttls } = await this.#ask(leader, Peer.leaseRenew, { ids: [id] });
+    return ttls[0] ?? 0;
+  }
+
+  leaseTimeToLive(
+    leader: MemberId,
+    request: LeaseTimeToLiveRequest,
+  ): Promise<LeaseTimeToLiveResponse> {
+    return this.#ask(leader, Peer.leaseTimeToLive, request);
+  }
+
+  leaseLeases(leader: MemberId): Promise<LeaseLeasesResponse> {
+    return this.#ask(leader, Peer.leaseLeases, {});
+  }
+
+  promote(leader: MemberId, id: bigint): Promise<MemberPromoteResponse> {
+    return this.#ask(leader, Peer.memberPromote, { id });
+  }
+
+  /** For a client of the caller's own, such as a stream that carries a state. */
+  clientOf(peer: MemberId): Client {
+    const member = this.#member(peer);
+    if (member === null) throw new QuorateError(API_ERRORS.noLeader.code, API_ERRORS.noLeader.text);
+    return this.#client(member.peerUrls);
+  }
+
+  close(): void {
+    for (const client of this.#clients.values()) client.close();
+    this.#clients.clear();
+  }
+
+  #client(peerUrls: readonly string[]): Client {
+    const name = peerUrls.join(",");
+    let client = this.#clients.get(name);
+    if (client === undefined) {
+      client = openPeerClient(peerUrls);
+      this.#clients.set(name, client);
+    }
+    return client;
+  }
+
+  async #ask<Request, Response>(
+    peer: MemberId,
+    method: MethodSpec<Request, Response>,
+    request: Request,
+  ): Promise<Response> {
+    return await askPeer(this.clientOf(peer), method, request, DEADLINE_MS);
+  }
+}
+
+/** One unary question. Rejects with the peer's own code and text. */
+export function askPeer<Request, Response>(
+  client: Client,
+  method: MethodSpec<Request, Response>,
+  request: Request,
+  deadlineMs: number,
+): Promise<Response> {
+  return new Promise((resolve, reject) => {
+    client.makeUnaryRequest<Request, Response>(
+      method.path,
+      (message) => Buffer.from(method.encodeRequest(message)),
+      (bytes) => method.decodeResponse(bytes),
+      request,
+      new Metadata(),
+      { deadline: Date.now() + deadlineMs },
+      (error: RpcError | null, response) => {
+        if (error === null && response !== undefined) resolve(response);
+        else reject(toQuorateError(error));
+      },
+    );
+  });
+}
+
+/** Asks whoever answers at `peerUrl` what cluster it belongs to. */
+export async function describePeer(peerUrl: string, deadlineMs: number): Promise<DescribeResponse> {
+  const client = openPeerClient([peerUrl]);
+  try {
+    return await askPeer(client, Peer.describe, {}, deadlineMs);
+  } finally {
+    client.close();
+  }
+}
+
+function toQuorateError(error: RpcError | null): QuorateError {
+  const code = CODES[error?.code ?? 0] ?? "unavailable";
+  return new QuorateError(code, error?.details ?? "the peer did not answer", error);
+}

@@ -1,0 +1,181 @@
+/**
+ * The sending half of one peer link: one stream for as long as it lives, all messages of a turn in one of its messages. What
+ * cannot be sent is dropped and reported: Raft sends again what still matters.
+ */
+import { Client, credentials, type ClientDuplexStream } from "@grpc/grpc-js";
+import { encodePeerMessages, decodePeerMessages } from "../../src/api/gen/peer.ts";
+import type { PeerMessages, RaftMessage } from "../../src/api/gen/peer.ts";
+import { Peer } from "../../src/api/gen/methods.ts";
+import type { Logger } from "../../src/base/ports.ts";
+import type { Message } from "../../src/raft/message.ts";
+import type { MemberId } from "../../src/raft/types.ts";
+import type { Identity } from "../data-dir.ts";
+import { toWire } from "./codec.ts";
+import { exponentialBounds, HandHistogram } from "../histogram.ts";
+import { makeHandshake, REMOVED_REFUSAL } from "./handshake.ts";
+
+export interface LinkEvents {
+  /** Messages were lost, or may have been. */
+  onUnreachable(peer: MemberId): void;
+  /** The peer says that this member is no longer part of the cluster. */
+  onRemoved(): void;
+}
+
+const RETRY_FIRST_MS = 50;
+const RETRY_MAX_MS = 1_000;
+/** Beyond so much unsent the peer counts as unreachable. */
+const QUEUED_BYTES_MAX = 64 * 1024 * 1024;
+
+const PEER_CHANNEL_OPTIONS: Readonly<Record<string, number>> = {
+  "grpc.initial_reconnect_backoff_ms": RETRY_FIRST_MS,
+  "grpc.min_reconnect_backoff_ms": RETRY_FIRST_MS,
+  "grpc.max_reconnect_backoff_ms": RETRY_MAX_MS,
+  "grpc.keepalive_time_ms": 2_000,
+  "grpc.keepalive_timeout_ms": 2_000,
+  "grpc.keepalive_permit_without_calls": 1,
+  "grpc.max_receive_message_length": -1,
+  "grpc.max_send_message_length": -1,
+  "grpc.use_local_subchannel_pool": 1,
+  "grpc.enable_retries": 0,
+};
+
+/** A grpc-js client for the first of a member's peer URLs. */
+export function openPeerClient(peerUrls: readonly string[]): Client {
+  const [first = ""] = peerUrls;
+  return new Client(new URL(first).host, credentials.createInsecure(), PEER_CHANNEL_OPTIONS);
+}
+
+export class Link {
+  readonly peer: MemberId;
+  readonly #self: Identity;
+  readonly #events: LinkEvents;
+  readonly #logger: Logger;
+  #client: Client;
+  #stream: ClientDuplexStream<Buffer, PeerMessages> | null = null;
+  #retryMs = RETRY_FIRST_MS;
+  #retry: NodeJS.Timeout | null = null;
+  #closed = false;
+  #down = false;
+  /** Of this turn, not yet written. */
+  #pending: RaftMessage[] = [];
+  bytesSent = 0;
+  failures = 0;
+  /** Seconds from a question to its answer, which a peer gives before all else: the handshake, and the probes after it. */
+  readonly roundTrips: HandHistogram = new HandHistogram(exponentialBounds(0.0001, 2, 16));
+  #askedAtMs = 0;
+
+  constructor(
+    self: Identity,
+    peer: MemberId,
+    peerUrls: readonly string[],
+    events: LinkEvents,
+    logger: Logger,
+  ) {
+    this.#self = self;
+    this.peer = peer;
+    this.#events = events;
+    this.#logger = logger;
+    this.#client = openPeerClient(peerUrls);
+    this.#open();
+  }
+
+  /** Queues until the end of the turn. */
+  send(message: Message): void {
+    if (this.#stream === null) {
+      this.#lost();
+      return;
+    }
+    this.#pending.push(toWire(message));
+  }
+
+  /** Writes what the turn queued. */
+  flush(): void {
+    if (this.#pending.length === 0) return;
+    const stream = this.#stream;
+    const messages = this.#pending;
+    this.#pending = [];
+    if (stream === null || stream.writableLength > QUEUED_BYTES_MAX) {
+      this.#lost();
+      return;
+    }
+    const bytes = Buffer.from(encodePeerMessages({ handshake: null, messages }));
+    this.bytesSent += bytes.length;
+    stream.write(bytes);
+  }
+
+  /** Asks the peer for an answer, to know how far it is: about once a second. */
+  probe(): void {
+    if (this.#stream === null || this.#down) return;
+    this.#askedAtMs = performance.now();
+    const again = { handshake: makeHandshake(this.#self, this.peer), messages: [] };
+    this.#stream.write(Buffer.from(encodePeerMessages(again)));
+  }
+
+  /** The member moved. */
+  redirect(peerUrls: readonly string[]): void {
+    const old = this.#client;
+    this.#stream?.cancel();
+    this.#stream = null;
+    old.close();
+    this.#client = openPeerClient(peerUrls);
+    this.#open();
+  }
+
+  close(): void {
+    this.#closed = true;
+    if (this.#retry !== null) clearTimeout(this.#retry);
+    this.#stream?.cancel();
+    this.#stream = null;
+    this.#client.close();
+  }
+
+  #open(): void {
+    if (this.#closed) return;
+    this.#retry = null;
+    const stream = this.#client.makeBidiStreamRequest(
+      Peer.stream.path,
+      (bytes: Buffer) => bytes,
+      (bytes: Buffer) => decodePeerMessages(bytes),
+    );
+    this.#stream = stream;
+    this.#askedAtMs = performance.now();
+    const bytes = encodePeerMessages({
+      handshake: makeHandshake(this.#self, this.peer),
+      messages: [],
+    });
+    stream.write(Buffer.from(bytes));
+    stream.on("data", (answer: PeerMessages) => this.#onAnswer(answer));
+    stream.on("error", (error: Error) => this.#onEnd(stream, error.message));
+    stream.on("end", () => this.#onEnd(stream, "the peer ended the stream"));
+  }
+
+  #onAnswer(answer: PeerMessages): void {
+    this.roundTrips.observe((performance.now() - this.#askedAtMs) / 1000);
+    const refusal = answer.handshake?.refusal ?? "";
+    if (refusal === "") {
+      if (this.#down) this.#logger.info({ peer: this.peer }, "peer is reachable again");
+      this.#down = false;
+      this.#retryMs = RETRY_FIRST_MS;
+      return;
+    }
+    this.#logger.warn({ peer: this.peer, refusal }, "peer refuses the link");
+    if (refusal === REMOVED_REFUSAL) this.#events.onRemoved();
+  }
+
+  #onEnd(stream: ClientDuplexStream<Buffer, PeerMessages>, reason: string): void {
+    if (stream !== this.#stream || this.#closed) return;
+    this.#stream = null;
+    if (!this.#down) this.#logger.warn({ peer: this.peer, reason }, "peer is unreachable");
+    this.#down = true;
+    this.#lost();
+    this.#retry = setTimeout(() => this.#open(), this.#retryMs);
+    this.#retry.unref();
+    this.#retryMs = Math.min(2 * this.#retryMs, RETRY_MAX_MS);
+  }
+
+  #lost(): void {
+    this.failures++;
+    this.#pending = [];
+    this.#events.onUnreachable(this.peer);
+  }
+}

@@ -1,0 +1,73 @@
+/** All peer links of this member, kept to who is in the cluster. */
+import type { Member } from "../../src/machine/members.ts";
+import type { Message } from "../../src/raft/message.ts";
+import type { MemberId } from "../../src/raft/types.ts";
+import type { Logger } from "../../src/base/ports.ts";
+import type { Identity } from "../data-dir.ts";
+import { Link, type LinkEvents } from "./link.ts";
+
+export interface LinksEvents extends LinkEvents {
+  /** The core offers its state to a peer: it goes over a stream of its own. */
+  onSnapshot(message: Extract<Message, { kind: "snapshot" }>): void;
+}
+
+export class Links {
+  readonly #self: Identity;
+  readonly #events: LinksEvents;
+  readonly #logger: Logger;
+  readonly #links = new Map<MemberId, Link>();
+  readonly #urls = new Map<MemberId, string>();
+
+  constructor(self: Identity, events: LinksEvents, logger: Logger) {
+    this.#self = self;
+    this.#events = events;
+    this.#logger = logger;
+  }
+
+  /** Opens, moves and closes links so that each other member has one. */
+  update(members: readonly Member[]): void {
+    const present = new Set<MemberId>();
+    for (const member of members) {
+      const id = member.id as MemberId;
+      if (id === this.#self.memberId) continue;
+      present.add(id);
+      const urls = member.peerUrls.join(",");
+      const link = this.#links.get(id);
+      if (link === undefined) {
+        this.#links.set(id, new Link(this.#self, id, member.peerUrls, this.#events, this.#logger));
+      } else if (this.#urls.get(id) !== urls) {
+        link.redirect(member.peerUrls);
+      }
+      this.#urls.set(id, urls);
+    }
+    for (const [id, link] of this.#links) {
+      if (present.has(id)) continue;
+      link.close();
+      this.#links.delete(id);
+    }
+  }
+
+  send(messages: readonly Message[]): void {
+    for (const message of messages) {
+      if (message.kind === "snapshot") this.#events.onSnapshot(message);
+      else this.#links.get(message.to)?.send(message);
+    }
+  }
+
+  probe(): void {
+    for (const link of this.#links.values()) link.probe();
+  }
+
+  flush(): void {
+    for (const link of this.#links.values()) link.flush();
+  }
+
+  all(): readonly Link[] {
+    return [...this.#links.values()];
+  }
+
+  close(): void {
+    for (const link of this.#links.values()) link.close();
+    this.#links.clear();
+  }
+}

@@ -1,0 +1,195 @@
+/** The peer port: what other members may ask of this one. */
+import {
+  encodeLeaseLeasesResponse,
+  encodeLeaseTimeToLiveResponse,
+  decodeLeaseTimeToLiveRequest,
+} from "../../src/api/gen/lease.ts";
+import {
+  decodeMemberPromoteRequest,
+  encodeMemberPromoteResponse,
+} from "../../src/api/gen/cluster.ts";
+import { Peer } from "../../src/api/gen/methods.ts";
+import {
+  decodeLeaseRenewRequest,
+  decodePeerMessages,
+  encodeDescribeResponse,
+  encodeLeaseRenewResponse,
+  encodePeerMessages,
+} from "../../src/api/gen/peer.ts";
+import type { Handshake } from "../../src/api/gen/peer.ts";
+import { API_ERRORS } from "../../src/api/catalogue.ts";
+import { keep } from "../../src/base/bytes.ts";
+import { QuorateError } from "../../src/base/errors.ts";
+import {
+  Status,
+  type Method,
+  type Router,
+  type ServerCall,
+  type StreamReceiver,
+} from "../../src/grpc/service.ts";
+import type { MemberId } from "../../src/raft/types.ts";
+import { fail, failWith, linearize } from "../rpc/answer.ts";
+import { apiMembers, promoteHere } from "../rpc/cluster.ts";
+import type { Host } from "../rpc/host.ts";
+import { leasesHere, timeToLiveHere } from "../rpc/lease.ts";
+import { CLUSTER_VERSION, QUORATE_VERSION } from "../version.ts";
+import { fromWire } from "./codec.ts";
+import { makeHandshake, PROTOCOL_MAX, PROTOCOL_MIN, refusalOf } from "./handshake.ts";
+import { SnapshotReceiver, type SnapshotTarget } from "./snapshot-receiver.ts";
+
+/** Bytes received from each peer. */
+export type ReceivedBytes = Map<MemberId, number>;
+
+export function buildPeerRouter(
+  host: Host,
+  target: SnapshotTarget,
+  received: ReceivedBytes,
+): Router {
+  return new Map<string, Method>([
+    [
+      Peer.stream.path,
+      { kind: "bidiStream", open: (call) => new PeerStream(host, call, received) },
+    ],
+    [
+      Peer.snapshot.path,
+      { kind: "bidiStream", open: (call) => new SnapshotReceiver(call, target, host.logger) },
+    ],
+    [Peer.leaseRenew.path, asked((message) => renew(host, message))],
+    [Peer.leaseTimeToLive.path, asked((message) => timeToLive(host, message))],
+    [Peer.leaseLeases.path, asked(() => leases(host))],
+    [Peer.memberPromote.path, asked((message) => promote(host, message))],
+    [Peer.describe.path, { kind: "unary", handle: (call) => describe(host, call), onCancel: null }],
+  ]);
+}
+
+/** One peer's messages, from its handshake on. */
+class PeerStream implements StreamReceiver {
+  readonly #host: Host;
+  readonly #call: ServerCall;
+  readonly #received: ReceivedBytes;
+  #from: MemberId | null = null;
+
+  constructor(host: Host, call: ServerCall, received: ReceivedBytes) {
+    this.#host = host;
+    this.#call = call;
+    this.#received = received;
+  }
+
+  onMessage(message: Uint8Array): void {
+    try {
+      // Entries keep views of these bytes until they are applied and out of every cache.
+      const batch = decodePeerMessages(keep(message));
+      if (batch.handshake !== null || this.#from === null) {
+        this.#begin(batch.handshake); // the first, or a probe of the round trip
+        return;
+      }
+      const { memberId } = this.#host.identity;
+      for (const wire of batch.messages) {
+        const received = fromWire(wire, this.#from, memberId);
+        if (received !== null) this.#host.loop.receive(received);
+      }
+      this.#received.set(this.#from, (this.#received.get(this.#from) ?? 0) + message.length);
+    } catch (error) {
+      failWith(this.#call, error);
+    }
+  }
+
+  onHalfClose(): void {
+    this.#call.end(Status.ok, "");
+  }
+
+  onClose(): void {}
+
+  #begin(theirs: Handshake | null): void {
+    if (theirs === null) {
+      this.#call.end(Status.failedPrecondition, "a peer stream begins with a handshake");
+      return;
+    }
+    const { identity, machine, logger } = this.#host;
+    const from = theirs.from as MemberId;
+    const refusal = refusalOf(identity, theirs, (id) => machine.members.isRemoved(id));
+    this.#call.send(
+      encodePeerMessages({ handshake: makeHandshake(identity, from, refusal), messages: [] }),
+    );
+    if (refusal === "") {
+      this.#from = from;
+      return;
+    }
+    logger.warn({ peer: from, refusal }, "a peer was refused");
+    this.#call.end(Status.failedPrecondition, refusal);
+  }
+}
+
+/** A unary method that answers when its promise settles. */
+function asked(answer: (message: Uint8Array) => Promise<Uint8Array>): Method {
+  return {
+    kind: "unary",
+    handle: (call, message) => {
+      answer(message).then(
+        (response) => call.reply(response),
+        (error: unknown) => failWith(call, error),
+      );
+    },
+    onCancel: null,
+  };
+}
+
+function mustLead(host: Host): void {
+  if (!host.isLeader()) {
+    throw new QuorateError(API_ERRORS.notLeader.code, API_ERRORS.notLeader.text);
+  }
+}
+
+async function renew(host: Host, message: Uint8Array): Promise<Uint8Array> {
+  const ttls: number[] = [];
+  for (const id of decodeLeaseRenewRequest(message).ids) {
+    const renewal = await host.leases.renew(id);
+    if (renewal.kind !== "renewed") {
+      throw new QuorateError("unavailable", API_ERRORS.notPrimaryLessor.text);
+    }
+    ttls.push(renewal.ttl);
+  }
+  return encodeLeaseRenewResponse({ ttls });
+}
+
+async function timeToLive(host: Host, message: Uint8Array): Promise<Uint8Array> {
+  const request = decodeLeaseTimeToLiveRequest(message);
+  mustLead(host);
+  await linearize(host);
+  return encodeLeaseTimeToLiveResponse(timeToLiveHere(host, request));
+}
+
+async function leases(host: Host): Promise<Uint8Array> {
+  mustLead(host);
+  await linearize(host);
+  return encodeLeaseLeasesResponse(leasesHere(host));
+}
+
+async function promote(host: Host, message: Uint8Array): Promise<Uint8Array> {
+  const { id } = decodeMemberPromoteRequest(message);
+  mustLead(host);
+  await promoteHere(host, id);
+  return encodeMemberPromoteResponse({ header: null, members: apiMembers(host) });
+}
+
+function describe(host: Host, call: ServerCall): void {
+  const { identity, machine } = host;
+  if (machine.members.list().length === 0) {
+    fail(call, API_ERRORS.unhealthy); // it is only joining itself
+    return;
+  }
+  call.reply(
+    encodeDescribeResponse({
+      clusterId: identity.clusterId,
+      memberId: identity.memberId,
+      incarnation: identity.incarnation,
+      members: apiMembers(host),
+      version: QUORATE_VERSION,
+      clusterVersion: machine.clusterVersion ?? CLUSTER_VERSION,
+      protocolMin: PROTOCOL_MIN,
+      protocolMax: PROTOCOL_MAX,
+      leader: host.leader(),
+      raftAppliedIndex: machine.appliedIndex,
+    }),
+  );
+}

@@ -1,0 +1,53 @@
+/** Transactions of ranges alone: no log entry, one read index (none if every range is serializable). */
+import type { TxnRequest } from "../../src/api/gen/kv.ts";
+import type { ServerCall } from "../../src/grpc/service.ts";
+import { Executor } from "../../src/machine/txn.ts";
+import type { ReadFailure, ReadWaiter } from "../reads.ts";
+import { fail, failWith, READ_ERRORS } from "./answer.ts";
+import type { Host } from "./host.ts";
+import { answerWith } from "./txn-response.ts";
+
+/** `request` must own its bytes. */
+export function readOnlyTxn(host: Host, call: ServerCall, request: TxnRequest): void {
+  const waiter = new ReadTxnCall(host, call, request);
+  const ops = [...request.success, ...request.failure];
+  const serializable = ops.every(
+    ({ request: op }) => op?.kind === "requestRange" && op.value.serializable,
+  );
+  if (serializable) waiter.onReadable();
+  else host.loop.linearize(waiter);
+}
+
+class ReadTxnCall implements ReadWaiter {
+  readonly #host: Host;
+  readonly #call: ServerCall;
+  readonly #request: TxnRequest;
+
+  constructor(host: Host, call: ServerCall, request: TxnRequest) {
+    this.#host = host;
+    this.#call = call;
+    this.#request = request;
+  }
+
+  onReadable(): void {
+    const { machine } = this.#host;
+    const executor = new Executor(machine.store, machine.lessor);
+    try {
+      const branch = executor.branch(this.#request);
+      const error = executor.check(branch);
+      if (error !== null) {
+        fail(this.#call, error);
+        return;
+      }
+      const op = executor.read(branch);
+      const pin = machine.store.pin(executor.here());
+      answerWith(this.#host, this.#call, op, machine.store.revision, () => pin.release());
+    } catch (error) {
+      failWith(this.#call, error);
+    }
+  }
+
+  onReadFailure(failure: ReadFailure): void {
+    fail(this.#call, READ_ERRORS[failure]);
+  }
+}

@@ -1,0 +1,85 @@
+/** Every method that clients may call, by path. */
+import { API_ERRORS } from "../../src/api/catalogue.ts";
+import { Cluster, Health, KV, Lease, Maintenance, Watch } from "../../src/api/gen/methods.ts";
+import type { Method, Router, ServerCall, StreamReceiver } from "../../src/grpc/service.ts";
+import { NO_MEMBER } from "../../src/raft/types.ts";
+import { fail, failWith } from "./answer.ts";
+import * as cluster from "./cluster.ts";
+import * as health from "./health.ts";
+import type { Host } from "./host.ts";
+import * as kv from "./kv.ts";
+import * as lease from "./lease.ts";
+import * as maintenance from "./maintenance.ts";
+import { cancelRange } from "./range.ts";
+import type { StreamWatchdog } from "./stream-watchdog.ts";
+import { openWatch } from "./watch.ts";
+
+type Unary = (host: Host, call: ServerCall, message: Uint8Array) => void;
+type Open = (host: Host, call: ServerCall) => StreamReceiver;
+
+/** A stream that was refused: whatever it says is not heard. */
+const DEAF: StreamReceiver = { onMessage() {}, onHalfClose() {}, onClose() {} };
+
+export function buildRouter(host: Host, watchdog: StreamWatchdog): Router {
+  const unary = (
+    handler: Unary,
+    learner: "served" | "refused" = "refused",
+    onCancel: ((call: ServerCall) => void) | null = null,
+  ): Method => ({
+    kind: "unary",
+    handle: (call, message) => {
+      if (!isAdmitted(host, call, learner)) return;
+      try {
+        handler(host, call, message);
+      } catch (error) {
+        failWith(call, error);
+      }
+    },
+    onCancel,
+  });
+  const stream = (open: Open): Method => ({
+    kind: "bidiStream",
+    open: (call) => {
+      if (!isAdmitted(host, call, "refused")) return DEAF;
+      const receiver = open(host, call);
+      return call.header("hasleader") === "true" ? watchdog.guard(call, receiver) : receiver;
+    },
+  });
+  return new Map<string, Method>([
+    [KV.range.path, unary(kv.range, "served", cancelRange)],
+    [KV.put.path, unary(kv.put)],
+    [KV.deleteRange.path, unary(kv.deleteRange)],
+    [KV.txn.path, unary(kv.txn)],
+    [KV.compact.path, unary(kv.compact)],
+    [Watch.watch.path, stream(openWatch)],
+    [Lease.leaseGrant.path, unary(lease.grant)],
+    [Lease.leaseRevoke.path, unary(lease.revoke)],
+    [Lease.leaseKeepAlive.path, stream(lease.openKeepAlive)],
+    [Lease.leaseTimeToLive.path, unary(lease.timeToLive)],
+    [Lease.leaseLeases.path, unary(lease.leases)],
+    [Cluster.memberList.path, unary(cluster.memberList)],
+    [Cluster.memberAdd.path, unary(cluster.memberAdd)],
+    [Cluster.memberRemove.path, unary(cluster.memberRemove)],
+    [Cluster.memberUpdate.path, unary(cluster.memberUpdate)],
+    [Cluster.memberPromote.path, unary(cluster.memberPromote)],
+    [Maintenance.status.path, unary(maintenance.status, "served")],
+    [Maintenance.alarm.path, unary(maintenance.alarm)],
+    [Maintenance.hashKv.path, unary(maintenance.hashKv, "refused", maintenance.cancelHash)],
+    [Maintenance.moveLeader.path, unary(maintenance.moveLeader)],
+    [Health.check.path, { kind: "unary", handle: health.check, onCancel: null }],
+    [Health.watch.path, { kind: "serverStream", open: health.openWatch }],
+  ]);
+}
+
+/** What holds for every method: a learner serves little, and who asks for a leader is not served without one. */
+function isAdmitted(host: Host, call: ServerCall, learner: "served" | "refused"): boolean {
+  if (learner === "refused" && host.isLearner()) {
+    fail(call, API_ERRORS.notSupportedForLearner);
+    return false;
+  }
+  if (host.leader() === NO_MEMBER && call.header("hasleader") === "true") {
+    fail(call, API_ERRORS.noLeader);
+    return false;
+  }
+  return true;
+}

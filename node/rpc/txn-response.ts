@@ -1,0 +1,168 @@
+/** TxnResponse and its likes, from what apply named: rows and earlier values are read here, where a client waits. */
+import { openWriter, type Writer } from "../../src/api/wire.ts";
+import {
+  appendDeleteRangeBody,
+  appendHeader,
+  appendNestedHeader,
+  appendPutBody,
+  appendRangeBody,
+} from "../../src/api/hot.ts";
+import type { DeleteRangeReply, OpReply, RangeReply, TxnReply } from "../../src/machine/reply.ts";
+import type { RangeRows } from "../../src/mvcc/range.ts";
+import type { Store } from "../../src/mvcc/store.ts";
+import type { HeaderFields } from "../../src/api/hot.ts";
+import type { ServerCall } from "../../src/grpc/service.ts";
+import { failWith } from "./answer.ts";
+import type { Host } from "./host.ts";
+import { toQuery } from "./range.ts";
+
+/** What an operation named, read. */
+type Loaded = RangeRows | readonly Uint8Array[];
+type LoadedMap = ReadonlyMap<OpReply, Loaded>;
+
+/** Field tags: number * 8 + wire type. */
+const TAG = { succeeded: 16, responses: 26, range: 10, put: 18, deleteRange: 26, txn: 34 } as const;
+
+/** Reads what `op` names, answers, and lets go of it. */
+export function answerWith(
+  host: Host,
+  call: ServerCall,
+  op: OpReply,
+  revision: number,
+  release: () => void,
+): void {
+  let response: Uint8Array | Promise<Uint8Array>;
+  try {
+    response = opResponse(host.machine.store, host.header(revision), op);
+  } catch (error) {
+    release();
+    failWith(call, error);
+    return;
+  }
+  if (!(response instanceof Promise)) {
+    call.reply(response);
+    release();
+    return;
+  }
+  response
+    .then(
+      (bytes) => call.reply(bytes),
+      (error: unknown) => failWith(call, error),
+    )
+    .finally(release);
+}
+
+/**
+ * The response of one operation, header filled. Answers at once where everything is in memory. The bytes are the shared
+ * output's: valid until the next encode.
+ */
+function opResponse(
+  store: Store,
+  header: HeaderFields,
+  op: OpReply,
+): Uint8Array | Promise<Uint8Array> {
+  const waiting: Promise<void>[] = [];
+  const loaded = new Map<OpReply, Loaded>();
+  load(store, op, loaded, waiting);
+  if (waiting.length === 0) return encode(header, op, loaded);
+  return Promise.all(waiting).then(() => encode(header, op, loaded));
+}
+
+function encode(header: HeaderFields, op: OpReply, loaded: LoadedMap): Uint8Array {
+  const writer = openWriter();
+  appendBody(writer, op, loaded);
+  appendHeader(writer, header.ids, header.revision, header.raftTerm);
+  return writer.finish();
+}
+
+/** Reads everything that `op` names into `loaded`; what takes time is added to `waiting`. */
+function load(
+  store: Store,
+  op: OpReply,
+  loaded: Map<OpReply, Loaded>,
+  waiting: Promise<void>[],
+): void {
+  switch (op.kind) {
+    case "range": {
+      const rows = store.rangeAt(toQuery(op.request), op.position);
+      settle(op, rows, loaded, waiting);
+      break;
+    }
+    case "put":
+      if (op.previous !== null) {
+        const { record } = op.previous;
+        settle(op, record === null ? store.records([op.previous]) : [record], loaded, waiting);
+      }
+      break;
+    case "deleteRange":
+      if (op.previous.length > 0) settle(op, store.records(op.previous), loaded, waiting);
+      break;
+    case "txn":
+      for (const each of op.responses) load(store, each, loaded, waiting);
+      break;
+  }
+}
+
+function settle(
+  op: OpReply,
+  value: Loaded | Promise<Loaded>,
+  loaded: Map<OpReply, Loaded>,
+  waiting: Promise<void>[],
+): void {
+  if (value instanceof Promise) {
+    waiting.push(
+      value.then((found) => {
+        loaded.set(op, found);
+      }),
+    );
+  } else {
+    loaded.set(op, value);
+  }
+}
+
+/** Everything but the header, in the order of an encoder that writes backwards. */
+function appendBody(writer: Writer, op: OpReply, loaded: LoadedMap): void {
+  switch (op.kind) {
+    case "range":
+      appendRange(writer, op, loaded);
+      break;
+    case "put":
+      appendPutBody(writer, records(op, loaded)[0] ?? null);
+      break;
+    case "deleteRange":
+      appendDelete(writer, op, loaded);
+      break;
+    case "txn":
+      appendTxn(writer, op, loaded);
+      break;
+  }
+}
+
+function appendRange(writer: Writer, op: RangeReply, loaded: LoadedMap): void {
+  const rows = loaded.get(op);
+  if (rows === undefined || !("kind" in rows)) return;
+  appendRangeBody(writer, rows.rows, rows.more, rows.count);
+}
+
+function appendDelete(writer: Writer, op: DeleteRangeReply, loaded: LoadedMap): void {
+  appendDeleteRangeBody(writer, op.deleted, records(op, loaded));
+}
+
+function appendTxn(writer: Writer, op: TxnReply, loaded: LoadedMap): void {
+  for (let at = op.responses.length - 1; at >= 0; at--) {
+    const response = op.responses[at];
+    if (response === undefined) continue;
+    const before = writer.size;
+    appendBody(writer, response, loaded);
+    // A nested transaction's header is present and empty; the others' carry the revision alone.
+    appendNestedHeader(writer, response.kind === "txn" ? 0 : response.revision);
+    writer.wrap(TAG[response.kind], before);
+    writer.wrap(TAG.responses, before);
+  }
+  if (op.succeeded) writer.bool(TAG.succeeded, true);
+}
+
+function records(op: OpReply, loaded: LoadedMap): readonly Uint8Array[] {
+  const found = loaded.get(op);
+  return found === undefined || "kind" in found ? [] : found;
+}

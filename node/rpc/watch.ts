@@ -1,0 +1,148 @@
+/** The Watch service: one stream, any number of watchers. */
+import { WATCH_REASONS } from "../../src/api/catalogue.ts";
+import {
+  decodeWatchRequest,
+  encodeWatchResponse,
+  FilterType,
+  watchResponse,
+} from "../../src/api/gen/watch.ts";
+import type { WatchCreateRequest, WatchResponse } from "../../src/api/gen/watch.ts";
+import { encodeWatchEventsRaw } from "../../src/api/hot.ts";
+import { toKey } from "../../src/base/bytes.ts";
+import type { ServerCall, StreamReceiver } from "../../src/grpc/service.ts";
+import type {
+  WatchResponseParts as Delivery,
+  WatchSink,
+  WatchStream,
+} from "../../src/mvcc/watcher.ts";
+import { failWith } from "./answer.ts";
+import { headerOf } from "./headers.ts";
+import type { Host } from "./host.ts";
+
+/** Of a response that concerns no watcher of the stream. */
+const NO_WATCHER = -1;
+/** What a fragment may hold beside the request limit, as etcd's overhead. */
+const FRAGMENT_OVERHEAD_BYTES = 512 * 1024;
+
+export function openWatch(host: Host, call: ServerCall): StreamReceiver {
+  return new WatchCall(host, call);
+}
+
+class WatchCall implements StreamReceiver, WatchSink {
+  readonly #host: Host;
+  readonly #call: ServerCall;
+  readonly #stream: WatchStream;
+
+  constructor(host: Host, call: ServerCall) {
+    this.#host = host;
+    this.#call = call;
+    this.#stream = host.watch.open(this);
+  }
+
+  get queuedBytes(): number {
+    return this.#call.queuedBytes;
+  }
+
+  onDrained(below: number, callback: () => void): void {
+    this.#call.onDrained(below, callback);
+  }
+
+  onMessage(message: Uint8Array): void {
+    try {
+      const { requestUnion } = decodeWatchRequest(message);
+      switch (requestUnion?.kind) {
+        case "createRequest":
+          this.#create(requestUnion.value);
+          break;
+        case "cancelRequest":
+          this.#host.watch.cancel(this.#stream, requestUnion.value.watchId);
+          break;
+        case "progressRequest":
+          this.#host.watch.requestProgress(this.#stream);
+          break;
+        default:
+          break; // as etcd: what it does not know is passed over
+      }
+    } catch (error) {
+      failWith(this.#call, error);
+    }
+  }
+
+  onHalfClose(): void {
+    // The client reads on; nothing more will be asked.
+  }
+
+  onClose(): void {
+    this.#host.watch.close(this.#stream);
+  }
+
+  deliver(delivery: Delivery): void {
+    switch (delivery.kind) {
+      case "events":
+        this.#deliverEvents(delivery);
+        break;
+      case "created":
+        this.#respond(delivery.revision, { watchId: delivery.watchId, created: true });
+        break;
+      case "canceled":
+        this.#respond(delivery.revision, { watchId: delivery.watchId, canceled: true });
+        break;
+      case "compacted":
+        this.#respond(delivery.revision, {
+          watchId: delivery.watchId,
+          canceled: true,
+          compactRevision: delivery.compactRevision,
+        });
+        break;
+      case "progress":
+        this.#respond(delivery.revision, { watchId: delivery.watchId });
+        break;
+    }
+  }
+
+  #create(request: WatchCreateRequest): void {
+    const outcome = this.#host.watch.create(this.#stream, {
+      key: toKey(request.key),
+      rangeEnd: toKey(request.rangeEnd),
+      startRevision: request.startRevision,
+      progressNotify: request.progressNotify,
+      noPut: request.filters.includes(FilterType.noput),
+      noDelete: request.filters.includes(FilterType.nodelete),
+      prevKv: request.prevKv,
+      watchId: request.watchId,
+      fragment: request.fragment,
+    });
+    if (outcome.kind === "created") return;
+    this.#respond(this.#host.machine.store.revision, {
+      watchId: NO_WATCHER,
+      created: true,
+      canceled: true,
+      cancelReason: WATCH_REASONS[outcome.kind],
+    });
+  }
+
+  #respond(revision: number, fields: Partial<WatchResponse>): void {
+    const header = headerOf(this.#host, revision);
+    this.#call.send(encodeWatchResponse(watchResponse({ ...fields, header })));
+  }
+
+  #deliverEvents({ watchId, revision, events, fragment }: Delivery): void {
+    const header = this.#host.header(revision);
+    if (!fragment) {
+      this.#call.send(encodeWatchEventsRaw(header, watchId, events, false));
+      return;
+    }
+    const bytesMax = this.#host.config.maxRequestBytes + FRAGMENT_OVERHEAD_BYTES;
+    let from = 0;
+    let bytes = 0;
+    for (const [at, event] of events.entries()) {
+      if (at > from && bytes + event.length > bytesMax) {
+        this.#call.send(encodeWatchEventsRaw(header, watchId, events.slice(from, at), true));
+        from = at;
+        bytes = 0;
+      }
+      bytes += event.length;
+    }
+    this.#call.send(encodeWatchEventsRaw(header, watchId, events.slice(from), false));
+  }
+}

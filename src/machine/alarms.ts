@@ -1,0 +1,69 @@
+/** Alarms: raised and cleared through the log, so that all members refuse the same writes. */
+import { Bucket } from "../backend/buckets.ts";
+import type { BucketWriter } from "../backend/buffer.ts";
+import {
+  AlarmAction,
+  AlarmType,
+  decodeAlarmMember,
+  encodeAlarmMember,
+} from "../api/gen/maintenance.ts";
+import type { AlarmMember, AlarmRequest } from "../api/gen/maintenance.ts";
+
+export class Alarms {
+  readonly #writer: BucketWriter;
+  /** By `<type>/<member>`. */
+  readonly #raised = new Map<string, AlarmMember>();
+
+  constructor(writer: BucketWriter) {
+    this.#writer = writer;
+  }
+
+  /** Takes in one stored record. */
+  load(payload: Uint8Array): void {
+    const alarm = decodeAlarmMember(payload);
+    this.#raised.set(nameOf(alarm), alarm);
+  }
+
+  list(type: number = AlarmType.none): readonly AlarmMember[] {
+    const all = [...this.#raised.values()];
+    return type === AlarmType.none ? all : all.filter((alarm) => alarm.alarm === type);
+  }
+
+  isRaised(type: number): boolean {
+    return this.list(type).length > 0;
+  }
+
+  /** The alarms that the request concerns, as etcd answers them. */
+  apply(request: AlarmRequest): readonly AlarmMember[] {
+    const alarm: AlarmMember = { memberId: request.memberId, alarm: request.alarm };
+    const name = nameOf(alarm);
+    switch (request.action) {
+      case AlarmAction.get:
+        return this.list(request.alarm);
+      case AlarmAction.activate:
+        if (request.alarm === AlarmType.none) return [];
+        if (!this.#raised.has(name)) {
+          this.#raised.set(name, alarm);
+          this.#writer.put(Bucket.alarms, keyOf(alarm), encodeAlarmMember(alarm));
+        }
+        return [alarm];
+      case AlarmAction.deactivate:
+        if (!this.#raised.delete(name)) return [];
+        this.#writer.delete(Bucket.alarms, keyOf(alarm));
+        return [alarm];
+      default:
+        return [];
+    }
+  }
+}
+
+function nameOf(alarm: AlarmMember): string {
+  return `${alarm.alarm}/${alarm.memberId}`;
+}
+
+function keyOf(alarm: AlarmMember): Uint8Array {
+  const key = Buffer.alloc(9);
+  key[0] = alarm.alarm;
+  key.writeBigUInt64BE(alarm.memberId, 1);
+  return key;
+}

@@ -1,0 +1,111 @@
+/**
+ * Log entries: one protobuf envelope (`quorate.Command`) around a client's request, whose bytes go in as they came.
+ *
+ * ```
+ * 0x08 | request id, varint | tag of the kind, varint | length, varint | request
+ * ```
+ * The request id comes first, so that its owner can be told without decoding the rest.
+ */
+import { assert } from "../base/assert.ts";
+
+/** Field numbers of `quorate.Command.kind`. For good: data directories hold them. */
+export const CommandField = {
+  put: 4,
+  deleteRange: 5,
+  txn: 6,
+  compaction: 7,
+  leaseGrant: 8,
+  leaseRevoke: 9,
+  alarm: 10,
+  leaseCheckpoint: 11,
+  memberAttributes: 16,
+  membership: 17,
+  clusterVersion: 18,
+} as const;
+export type CommandField = (typeof CommandField)[keyof typeof CommandField];
+
+const REQUEST_ID_TAG = 0x08;
+const LENGTH_DELIMITED = 2;
+const HEAD_BYTES_MAX = 1 + 10 + 2 + 5;
+const TWO_28 = 2 ** 28;
+const TWO_20 = 2 ** 20;
+
+/**
+ * The entry of a request. `prefix` and `sequence` are the upper 16 and the lower 48 bits of its id; `body` is copied.
+ */
+export function encodeCommand(
+  prefix: number,
+  sequence: number,
+  field: CommandField,
+  body: Uint8Array,
+): Uint8Array {
+  const bytes = Buffer.allocUnsafe(HEAD_BYTES_MAX + body.length);
+  bytes[0] = REQUEST_ID_TAG;
+  let at = writeRequestId(bytes, prefix, sequence);
+  at = writeVarint(bytes, at, field * 8 + LENGTH_DELIMITED);
+  at = writeVarint(bytes, at, body.length);
+  bytes.set(body, at);
+  return bytes.subarray(0, at + body.length);
+}
+
+/** An id in two numbers. */
+export interface RequestId {
+  prefix: number;
+  sequence: number;
+}
+
+/** Reads the id of an entry into `into`; zero where there is none. */
+export function readRequestId(entry: Uint8Array, into: RequestId): void {
+  into.prefix = 0;
+  into.sequence = 0;
+  if (entry[0] !== REQUEST_ID_TAG) return;
+  let low = 0;
+  let middle = 0;
+  let high = 0;
+  for (let group = 0; group < 10; group++) {
+    const byte = entry[1 + group] ?? 0;
+    const bits = byte & 0x7f;
+    if (group < 4) low += bits * 2 ** (7 * group);
+    else if (group < 8) middle += bits * 2 ** (7 * (group - 4));
+    else high += bits * 2 ** (7 * (group - 8));
+    if (byte < 0x80) break;
+  }
+  into.sequence = low + (middle % TWO_20) * TWO_28;
+  into.prefix = Math.floor(middle / TWO_20) + high * 256;
+}
+
+function writeRequestId(bytes: Buffer, prefix: number, sequence: number): number {
+  assert(prefix >= 0 && prefix < 0x1_0000, "the prefix of a request id has 16 bits");
+  assert(sequence >= 0 && sequence < 2 ** 48, "the sequence of a request id has 48 bits");
+  // Seven bits at a time of the 64: low 28, middle 28, high 8.
+  const low = sequence % TWO_28;
+  const middle = Math.floor(sequence / TWO_28) + (prefix % 256) * TWO_20;
+  const high = Math.floor(prefix / 256);
+  let at = 1;
+  at = writeGroups(bytes, at, low, 4);
+  at = writeGroups(bytes, at, middle, 4);
+  bytes[at++] = (high & 0x7f) | 0x80;
+  bytes[at++] = high >>> 7;
+  return at;
+}
+
+/** `groups` groups of seven bits, all marked as continued: an overlong varint is a valid one. */
+function writeGroups(bytes: Buffer, from: number, value: number, groups: number): number {
+  let rest = value;
+  for (let at = from; at < from + groups; at++) {
+    bytes[at] = (rest & 0x7f) | 0x80;
+    rest >>>= 7;
+  }
+  return from + groups;
+}
+
+function writeVarint(bytes: Buffer, from: number, value: number): number {
+  let at = from;
+  let rest = value;
+  while (rest >= 0x80) {
+    bytes[at++] = (rest & 0x7f) | 0x80;
+    rest >>>= 7;
+  }
+  bytes[at++] = rest;
+  return at;
+}
