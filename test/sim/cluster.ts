@@ -15,7 +15,7 @@ import { BLANK, type MachineImage } from "./machine.ts";
 import { Member, type Surroundings } from "./member.ts";
 import type { Mutant } from "./mutants.ts";
 import { Network, type Stations } from "./network.ts";
-import { drawSwarm, exponential, TICK, type Swarm } from "./swarm.ts";
+import { drawSwarm, exponential, EXPONENTIAL_MAX, TICK, type Swarm } from "./swarm.ts";
 import { Trace } from "./trace.ts";
 import { Workload } from "./workload.ts";
 
@@ -263,7 +263,9 @@ export class Cluster implements Patient, Stations {
     const lastWritten = Math.max(...taking.map((member) => member.durableLog.lastIndex()));
     const behind = lastWritten - Math.min(...taking.map((member) => member.machine.applied));
     // Where one message carries one entry, whoever is behind needs a round trip for each.
-    const bound = HEALING_TIMEOUTS * this.swarm.raft.electionTicks * TICK + behind * TICK;
+    // A write that began on a slow disk before the healing takes as long as it was to take.
+    const slowest = EXPONENTIAL_MAX * this.swarm.diskSlowMean;
+    const bound = HEALING_TIMEOUTS * this.swarm.raft.electionTicks * TICK + behind * TICK + slowest;
     const goal = this.judges.commit.last;
     const confirmed = this.judges.reads.confirmed;
     for (;;) {

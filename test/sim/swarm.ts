@@ -93,9 +93,12 @@ export function pick<T>(random: Prng, values: readonly T[]): T {
   return values[random.between(0, values.length)] as T;
 }
 
-/** Exponential, with this mean, cut at eight times the mean. */
+/** No draw of `exponential` is above this many means. */
+export const EXPONENTIAL_MAX = 8;
+
+/** Exponential, with this mean, cut at `EXPONENTIAL_MAX` times the mean. */
 export function exponential(random: Prng, mean: number): number {
-  return Math.min(8, -Math.log(1 - random.next())) * mean;
+  return Math.min(EXPONENTIAL_MAX, -Math.log(1 - random.next())) * mean;
 }
 
 function recurring(random: Prng, on: number, every: number, lasts: number): Recurring {
