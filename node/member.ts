@@ -28,7 +28,7 @@ import { PeerCalls } from "./peer/calls.ts";
 import { Links } from "./peer/links.ts";
 import { MemberRaftStorage } from "./raft-storage.ts";
 import { reconfigurationRefusal } from "./reconfiguration.ts";
-import { RequestIds } from "./request-ids.ts";
+import type { RequestIds } from "./request-ids.ts";
 import { Retention } from "./retention.ts";
 import { proposeOwn } from "./rpc/answer.ts";
 import type { Host } from "./rpc/host.ts";

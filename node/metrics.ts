@@ -51,7 +51,9 @@ export function buildMetrics(parts: MetricsParts): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   exposeServer(registry, parts.member);
+  exposeIdentity(registry, parts.member);
   exposeStore(registry, parts);
+  exposeDisk(registry, parts);
   exposeCalls(registry, parts);
   exposePeers(registry, parts);
   exposeOwn(registry, parts);
@@ -113,6 +115,9 @@ function exposeServer(registry: Registry, member: Member): void {
   gauge("etcd_server_quota_backend_bytes", "Current backend storage quota size in bytes.", () =>
     Number.isFinite(member.config.quotaBytes) ? member.config.quotaBytes : 0,
   );
+}
+
+function exposeIdentity(registry: Registry, member: Member): void {
   exposeLabelled(
     registry,
     "gauge",
@@ -136,8 +141,7 @@ function exposeServer(registry: Registry, member: Member): void {
   );
 }
 
-function exposeStore(registry: Registry, parts: MetricsParts): void {
-  const { member } = parts;
+function exposeStore(registry: Registry, { member }: MetricsParts): void {
   const gauge = (name: string, help: string, read: () => number): void =>
     expose(registry, "gauge", name, help, read);
   gauge(
@@ -201,6 +205,10 @@ function exposeStore(registry: Registry, parts: MetricsParts): void {
     "The total number of expired leases.",
     () => member.leases.expiredCount,
   );
+}
+
+function exposeDisk(registry: Registry, parts: MetricsParts): void {
+  const { member } = parts;
   exposeHistograms(
     registry,
     "etcd_disk_wal_fsync_duration_seconds",

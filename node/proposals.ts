@@ -2,7 +2,7 @@
  * Writes that wait for their entry to be applied. A proposal is handed to Raft once; what happens to its leader then
  * decides the answer, and nothing is ever sent again (at most once). Without a leader it is held, unsent.
  */
-import { EntryKind } from "../src/raft/types.ts";
+import type { EntryKind } from "../src/raft/types.ts";
 import type { StepOutcome } from "../src/raft/raft.ts";
 import type { Reply } from "../src/machine/reply.ts";
 
@@ -109,7 +109,7 @@ export class Proposals {
 
   /** Everything that was handed to Raft is answered: whoever was to commit it may be gone. */
   failSent(failure: ProposalFailure): void {
-    for (const waiting of [...this.#waiting.values()]) {
+    for (const waiting of Array.from(this.#waiting.values())) {
       if (waiting.sent) this.#fail(waiting, failure);
     }
   }
@@ -123,7 +123,7 @@ export class Proposals {
 
   stop(): void {
     this.#stopped = true;
-    for (const waiting of [...this.#waiting.values()]) this.#fail(waiting, "stopped");
+    for (const waiting of Array.from(this.#waiting.values())) this.#fail(waiting, "stopped");
   }
 
   #fail(waiting: Waiting, failure: ProposalFailure): void {

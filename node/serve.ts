@@ -1,7 +1,9 @@
 /** A member with its listeners: what one process runs. */
 import { GrpcServer } from "../src/grpc/server.ts";
 import { defaultLimits } from "../src/grpc/limits.ts";
-import type { Limits } from "../src/grpc/service.ts";
+import type { HttpHandler, Limits } from "../src/grpc/service.ts";
+import { NO_MEMBER } from "../src/raft/types.ts";
+import type { Registry } from "prom-client";
 import { AssertionError } from "../src/base/assert.ts";
 import { CallStats } from "./call-stats.ts";
 import { monotonicClock } from "./clock.ts";
@@ -21,6 +23,8 @@ import { StreamWatchdog } from "./rpc/stream-watchdog.ts";
 const PEER_MESSAGE_BYTES_MAX = 512 * 1024 * 1024;
 const REQUEST_OVERHEAD_BYTES = 512 * 1024;
 const DRAIN_MS = 2_000;
+/** Buckets as etcd has them. */
+const DISK_SECONDS = exponentialBounds(0.001, 2, 14);
 
 export interface Running {
   readonly member: Member;
@@ -40,31 +44,35 @@ export interface ServeOptions {
 export async function serve(options: ServeOptions): Promise<Running> {
   const { config, logger } = options;
   for (const warning of config.warnings) logger.warn({}, warning);
-  const walWrites = new HandHistogram(exponentialBounds(0.001, 2, 14));
-  const commits = new HandHistogram(exponentialBounds(0.001, 2, 14));
-  const loopDelay = new HandHistogram(exponentialBounds(0.001, 2, 14));
-  const clock = monotonicClock;
-  let member: Member | null = null;
+  const histograms = {
+    walWrites: new HandHistogram(DISK_SECONDS),
+    commits: new HandHistogram(DISK_SECONDS),
+    loopDelay: new HandHistogram(DISK_SECONDS),
+  };
+  const late: { member: Member | null; clients: GrpcServer | null } = {
+    member: null,
+    clients: null,
+  };
   const opened = await openMember({
     config,
     logger,
-    clock,
-    walWrites,
-    commits,
-    onLogFull: (full) => member?.setLogFull(full),
+    clock: monotonicClock,
+    walWrites: histograms.walWrites,
+    commits: histograms.commits,
+    onLogFull: (full) => late.member?.setLogFull(full),
     onFatal: options.onFatal,
   });
-  let clients: GrpcServer | null = null;
-  member = new Member({
+  const member = new Member({
     config,
     opened,
-    clock,
+    clock: monotonicClock,
     logger,
-    loopDelay,
-    flushClients: () => clients?.flush(),
+    loopDelay: histograms.loopDelay,
+    flushClients: () => late.clients?.flush(),
     onEnd: options.onEnd,
     onFatal: options.onFatal,
   });
+  late.member = member;
   const onError = errorHandler(options);
   const received: ReceivedBytes = new Map();
   const peers = new GrpcServer({
@@ -75,39 +83,15 @@ export async function serve(options: ServeOptions): Promise<Running> {
     onError,
   });
   const watchdog = new StreamWatchdog();
-  const router = buildRouter(member, watchdog);
-  const calls = new CallStats(router, config.extensiveMetrics, config.warnRequestMs, (path, ms) =>
-    logger.warn({ path, ms: Math.round(ms) }, "a request took long"),
+  const { clients, plain } = buildListeners(options, member, watchdog, (calls, server) =>
+    buildMetrics({ member, calls, clients: server, received, ...histograms }),
   );
-  const limits = clientLimits(config);
-  const deferredHttp: { handler: ReturnType<typeof buildHttp> | null } = { handler: null };
-  clients = new GrpcServer({
-    router,
-    http:
-      config.listenClientHttpUrls.length > 0
-        ? null
-        : (request, respond) => deferredHttp.handler?.(request, respond),
-    limits,
-    observer: calls,
-    onError,
-  });
-  const registry = buildMetrics({
-    member,
-    calls,
-    clients,
-    received,
-    walWrites,
-    commits,
-    loopDelay,
-  });
-  const http = buildHttp(member, registry);
-  deferredHttp.handler = http;
-  const plain = new GrpcServer({ router: new Map(), http, limits, observer: null, onError });
+  late.clients = clients;
   await listenAll(peers, config.listenPeerUrls);
   member.start();
   await listenAll(clients, config.listenClientUrls);
   await listenAll(plain, [...config.listenClientHttpUrls, ...config.listenMetricsUrls]);
-  const poll = setInterval(() => watchdog.poll(member.leader() !== 0n), config.electionMs);
+  const poll = setInterval(() => watchdog.poll(member.leader() !== NO_MEMBER), config.electionMs);
   announceWhenReady(member, logger);
   return {
     member,
@@ -119,6 +103,38 @@ export async function serve(options: ServeOptions): Promise<Running> {
       await peers.close();
     },
   };
+}
+
+/** The servers for clients: gRPC (with HTTP on the same port, unless that has ports of its own), and HTTP alone. */
+function buildListeners(
+  options: ServeOptions,
+  member: Member,
+  watchdog: StreamWatchdog,
+  metrics: (calls: CallStats, clients: GrpcServer) => Registry,
+): { readonly clients: GrpcServer; readonly plain: GrpcServer } {
+  const { config, logger } = options;
+  const onError = errorHandler(options);
+  const limits = clientLimits(config);
+  const router = buildRouter(member, watchdog);
+  const observer = new CallStats(
+    router,
+    config.extensiveMetrics,
+    config.warnRequestMs,
+    (path, ms) => logger.warn({ path, ms: Math.round(ms) }, "a request took long"),
+  );
+  let http: HttpHandler | null = null;
+  const shared = config.listenClientHttpUrls.length === 0;
+  const answer: HttpHandler = (request, respond) => http?.(request, respond);
+  const clients = new GrpcServer({
+    router,
+    http: shared ? answer : null,
+    limits,
+    observer,
+    onError,
+  });
+  http = buildHttp(member, metrics(observer, clients));
+  const plain = new GrpcServer({ router: new Map(), http, limits, observer: null, onError });
+  return { clients, plain };
 }
 
 function clientLimits(config: Config): Limits {

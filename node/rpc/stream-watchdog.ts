@@ -27,6 +27,6 @@ export class StreamWatchdog {
     this.#misses = hasLeader ? 0 : this.#misses + 1;
     if (this.#misses < POLLS_WITHOUT_LEADER) return;
     this.#misses = 0;
-    for (const call of [...this.#guarded]) fail(call, API_ERRORS.noLeader);
+    for (const call of Array.from(this.#guarded)) fail(call, API_ERRORS.noLeader);
   }
 }

@@ -2,7 +2,7 @@
 import type { Backend } from "./backend.ts";
 import type { Bucket } from "./buckets.ts";
 import { BucketTotals, corruption } from "./record.ts";
-import { STATE_KEY, type Totals, totalsOf } from "./state.ts";
+import { STATE_KEY } from "./state.ts";
 
 const ROWS = 1_000;
 
@@ -16,7 +16,7 @@ export type BucketRow = readonly [key: Uint8Array, payload: Uint8Array];
 export async function readBucket(
   backend: Backend,
   bucket: Bucket,
-  totals: Totals,
+  expected: BucketTotals,
 ): Promise<readonly BucketRow[]> {
   const records: BucketRow[] = [];
   const counted = new BucketTotals();
@@ -34,7 +34,6 @@ export async function readBucket(
     await rows.close();
     await view.close();
   }
-  const expected = totalsOf(totals, bucket);
   if (!counted.equals(expected)) {
     const found = `it holds ${String(counted)}, but was left with ${String(expected)}`;
     throw corruption(Uint8Array.of(bucket), found);

@@ -11,10 +11,10 @@ import { decodeCommand } from "../api/gen/command.ts";
 import type { Command, CommandKind } from "../api/gen/command.ts";
 import type { TxnRequest } from "../api/gen/kv.ts";
 import { AlarmType } from "../api/gen/maintenance.ts";
-import type { Backend, BackendRow, BackendView } from "../backend/backend.ts";
+import type { Backend } from "../backend/backend.ts";
 import { BackendBuffer } from "../backend/buffer.ts";
 import { Bucket } from "../backend/buckets.ts";
-import { openRecord } from "../backend/record.ts";
+import { readBucket } from "../backend/scan.ts";
 import { Lessor } from "../lease/lessor.ts";
 import type { Change } from "../mvcc/change.ts";
 import { SUB_MAX } from "../mvcc/key-index.ts";
@@ -90,18 +90,14 @@ export class Machine {
       compactionPauseMs: options.compactionSleepMs,
       onFatal: options.onFatal,
     });
-    const view = options.backend.view();
-    try {
-      const lessor = new Lessor(buffer, await bucketRows(view, Bucket.lease));
-      for (const [key, id] of store.takeLeases()) if (lessor.has(id)) lessor.attach(id, key);
-      const machine = new Machine(options, buffer, store, lessor);
-      for (const [, payload] of await bucketRows(view, Bucket.members))
-        machine.members.load(payload);
-      for (const [, payload] of await bucketRows(view, Bucket.alarms)) machine.alarms.load(payload);
-      return machine;
-    } finally {
-      await view.close();
-    }
+    const rows = (bucket: Bucket): ReturnType<typeof readBucket> =>
+      readBucket(options.backend, bucket, buffer.totals(bucket));
+    const lessor = new Lessor(buffer, await rows(Bucket.lease));
+    for (const [key, id] of store.takeLeases()) if (lessor.has(id)) lessor.attach(id, key);
+    const machine = new Machine(options, buffer, store, lessor);
+    for (const [, payload] of await rows(Bucket.members)) machine.members.load(payload);
+    for (const [, payload] of await rows(Bucket.alarms)) machine.alarms.load(payload);
+    return machine;
   }
 
   private constructor(
@@ -396,22 +392,5 @@ function oldestNamed(op: OpReply, newest: number): number {
       return newest;
     default:
       return unreachable(op);
-  }
-}
-
-const ROWS_PER_READ = 1_000;
-
-/** All records of a small bucket, by key within it, checked. */
-async function bucketRows(view: BackendView, bucket: Bucket): Promise<readonly BackendRow[]> {
-  const rows = view.iterate(Uint8Array.of(bucket), Uint8Array.of(bucket + 1));
-  const found: BackendRow[] = [];
-  try {
-    for (;;) {
-      const slice = await rows.next(ROWS_PER_READ);
-      if (slice.length === 0) return found;
-      for (const [key, value] of slice) found.push([key.subarray(1), openRecord(key, value)]);
-    }
-  } finally {
-    await rows.close();
   }
 }

@@ -5,6 +5,7 @@ import { BackendBuffer } from "../../../src/backend/buffer.ts";
 import { Bucket } from "../../../src/backend/buckets.ts";
 import { MemoryBackend } from "../../../src/backend/memory.ts";
 import { readBucket } from "../../../src/backend/scan.ts";
+import { totalsOf } from "../../../src/backend/state.ts";
 import type { Key } from "../../../src/base/bytes.ts";
 import {
   CHECKPOINT_INTERVAL_MS,
@@ -37,7 +38,7 @@ async function restarted({ backend, buffer }: Setup): Promise<Setup> {
   const again = backend.crash(backend.unflushedBatches);
   const reopened = BackendBuffer.open(again);
   const { totals } = await reopened.sealedView();
-  const rows = await readBucket(again, Bucket.lease, totals);
+  const rows = await readBucket(again, Bucket.lease, totalsOf(totals, Bucket.lease));
   return { backend: again, buffer: reopened, lessor: new Lessor(reopened, rows) };
 }
 
