@@ -12,7 +12,8 @@ import { demand } from "./checker/violation.ts";
 import { Schedule } from "./clock.ts";
 import { Faults, type Patient } from "./faults.ts";
 import { BLANK, type MachineImage } from "./machine.ts";
-import { Member, type Surroundings } from "./member.ts";
+import { Member } from "./member.ts";
+import type { Surroundings } from "./surroundings.ts";
 import type { Mutant } from "./mutants.ts";
 import { Network, type Stations } from "./network.ts";
 import { drawSwarm, exponential, EXPONENTIAL_MAX, TICK, type Swarm } from "./swarm.ts";
@@ -199,9 +200,10 @@ export class Cluster implements Patient, Stations {
   }
 
   /**
-   * A quorum of those who stay applied the removal of `id`. Until then its process must live on, and vote: the others may hold
-   * the entry that removes it without knowing that it is committed, and by the membership before it they need its vote. Of voters 1
-   * and 2, leader 1 commits its own removal and stops before 2 hears of the commit: 2 can never lead.
+   * A quorum of those who stay applied the removal of `id`. Until then its process must live on, and
+   * vote: the others may hold the entry that removes it without knowing that it is committed,
+   * and by the membership before it they need its
+   * vote. Of voters 1 and 2, leader 1 commits its own removal and stops before 2 hears of the commit: 2 can never lead.
    */
   #knownByQuorum(id: MemberId): boolean {
     const removedAt = this.judges.commit.removedAt(id);

@@ -114,6 +114,10 @@ export function changeMembership(
   }
 }
 
+export function isMember(membership: Membership, id: MemberId): boolean {
+  return membership.voters.includes(id) || membership.learners.includes(id);
+}
+
 /** The state of a member that was given nothing yet. */
 export const BLANK: MachineImage = {
   mark: { index: NO_INDEX, term: NO_TERM, membership: { voters: [], learners: [] } },

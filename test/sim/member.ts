@@ -20,31 +20,16 @@ import {
   type Term,
 } from "../../src/raft/types.ts";
 import { ContractJudge } from "./checker/contract.ts";
-import type { Judges } from "./checker/judges.ts";
 import type { Witness } from "./checker/witness.ts";
-import type { Schedule } from "./clock.ts";
 import { ModelLog, type DurableLog } from "./disk.ts";
-import { ModelMachine, type MachineImage } from "./machine.ts";
-import { breakMessage, breakOnStart, type Mutant } from "./mutants.ts";
-import type { Network } from "./network.ts";
-import { exponential, TICK, type Swarm } from "./swarm.ts";
-import type { Trace } from "./trace.ts";
+import { isMember, ModelMachine, type MachineImage } from "./machine.ts";
+import { breakMessage, breakOnStart } from "./mutants.ts";
+import { exponential, TICK } from "./swarm.ts";
 import { Writer } from "./writer.ts";
+import type { Surroundings } from "./surroundings.ts";
+import { Offers } from "./offers.ts";
+import { OpenReads } from "./open-reads.ts";
 
-/** What surrounds the members of one run. */
-export interface Surroundings {
-  readonly schedule: Schedule;
-  readonly network: Network;
-  readonly judges: Judges;
-  readonly trace: Trace;
-  readonly swarm: Swarm;
-  readonly mutant: Mutant | null;
-  /** This member applied its own removal. */
-  leftCluster(id: MemberId): void;
-}
-
-/** Snapshots kept for streams under way. */
-const OFFERS_MAX = 8;
 /** Readys carried out in one turn before the loop lets others run. */
 const READYS_MAX = 64;
 /** Messages that wait for a stalled member; what exceeds them is lost, as in a full window. */
@@ -64,9 +49,9 @@ export class Member implements Witness {
 
   readonly #around: Surroundings;
   readonly #random: Prng;
-  readonly #offers = new Map<Index, MachineImage>();
+  readonly #offers = new Offers();
   readonly #incoming = new Map<Index, MachineImage>();
-  readonly #openReads = new Set<number>();
+  readonly #reads: OpenReads;
   #raft: Raft | null = null;
   #contract: ContractJudge;
   #life = 0;
@@ -82,6 +67,7 @@ export class Member implements Witness {
     this.id = id;
     this.#around = around;
     this.#random = random;
+    this.#reads = new OpenReads(Number(id), around);
     this.tickFactor = 1;
     this.machine = new ModelMachine(image);
     const { swarm, schedule } = around;
@@ -107,9 +93,6 @@ export class Member implements Witness {
   }
   get stalled(): boolean {
     return this.#stalled;
-  }
-  get life(): number {
-    return this.#life;
   }
   get durableLog(): DurableLog {
     return this.log.durable;
@@ -150,14 +133,13 @@ export class Member implements Witness {
 
   /** Power loss: what was not durable is gone. */
   crash(): void {
-    const { judges, trace } = this.#around;
+    const { trace } = this.#around;
     trace.record("crash", Number(this.id), this.log.lastIndex(), this.machine.applied);
     this.#life++;
     this.#raft = null;
     this.log.crash();
     this.machine.crash();
-    judges.reads.forget(this.#openReads);
-    this.#openReads.clear();
+    this.#reads.forget();
     this.#offers.clear();
     this.#incoming.clear();
     this.#inbox = [];
@@ -199,10 +181,9 @@ export class Member implements Witness {
   /** A client's read. */
   read(request: number): void {
     if (!this.up) return;
-    this.#around.judges.reads.issued(request, this.#around.judges.commit.last);
-    this.#openReads.add(request);
+    this.#reads.issue(request);
     if (this.#around.mutant === "confirmAlone" && this.role === "leader") {
-      this.#answer(request, this.machine.applied);
+      this.#reads.answer(request, this.machine.applied, this.role);
       return;
     }
     this.give({ kind: "read", request });
@@ -274,7 +255,7 @@ export class Member implements Witness {
       }
     }
     const outcome = raft.step(input);
-    if (input.kind === "read" && outcome !== "done") this.#giveUp(input.request);
+    if (input.kind === "read" && outcome !== "done") this.#reads.giveUp(input.request);
     if (input.kind === "propose" && outcome !== "done") {
       this.#around.trace.reached(`proposal refused: ${outcome}`);
     }
@@ -290,8 +271,8 @@ export class Member implements Witness {
     this.#writer.gather(ready);
     for (const message of ready.send) this.#dispatch(message);
     for (const entry of ready.committed) this.#toApply.push(entry);
-    for (const read of ready.reads) this.#answer(read.request, read.index);
-    for (const request of ready.readsLost) this.#giveUp(request);
+    for (const read of ready.reads) this.#reads.answer(read.request, read.index, this.role);
+    for (const request of ready.readsLost) this.#reads.giveUp(request);
     if (this.#around.mutant === "applyUncommitted") this.#toApply.push(...ready.append);
   }
 
@@ -411,34 +392,7 @@ export class Member implements Witness {
       return null;
     }
     const image = this.machine.capture();
-    this.#offers.delete(image.mark.index);
-    this.#offers.set(image.mark.index, image);
-    if (this.#offers.size > OFFERS_MAX) {
-      for (const oldest of this.#offers.keys()) {
-        this.#offers.delete(oldest);
-        break;
-      }
-    }
+    this.#offers.put(image);
     return image.mark;
   }
-
-  #giveUp(request: number): void {
-    this.#around.trace.reached("read lost");
-    this.#openReads.delete(request);
-    this.#around.judges.reads.gaveUp(request);
-  }
-
-  #answer(request: number, index: Index): void {
-    const { judges, trace } = this.#around;
-    trace.record("confirm", Number(this.id), request, index);
-    trace.reached(
-      this.role === "leader" ? "read confirmed at leader" : "read confirmed at follower",
-    );
-    this.#openReads.delete(request);
-    judges.reads.confirmedAt(request, index);
-  }
-}
-
-function isMember(membership: Membership, id: MemberId): boolean {
-  return membership.voters.includes(id) || membership.learners.includes(id);
 }

@@ -1,6 +1,7 @@
 /**
- * What was ever applied anywhere is committed for good: one entry an index on every member and through every restart (state machine
- * safety), durable on a quorum before the first member applies it, and the membership moves by one member at a time.
+ * What was ever applied anywhere is committed for good: one entry an index on every member and through every
+ * restart (state machine safety), durable on a quorum before the first member applies it, and the
+ * membership moves by one member at a time.
  */
 import {
   EntryKind,

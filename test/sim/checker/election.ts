@@ -1,6 +1,7 @@
 /**
- * One leader a term (election safety), elected by durable votes of a quorum of its own membership, and holding everything that was
- * committed before its term (leader completeness). One vote a member and term, through every restart; one campaign too.
+ * One leader a term (election safety), elected by durable votes of a quorum of its own membership, and
+ * holding everything that was committed before its term (leader completeness).
+ * One vote a member and term, through every restart; one campaign too.
  */
 import type { Message } from "../../../src/raft/message.ts";
 import type { MemberId } from "../../../src/raft/types.ts";
