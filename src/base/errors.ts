@@ -39,6 +39,10 @@ export class QuorateError extends Error {
   /** Any thrown value as a QuorateError: itself, or an opaque "internal" with the value as cause. */
   static from(thrown: unknown): QuorateError {
     if (thrown instanceof QuorateError) return thrown;
-    return new QuorateError("internal", thrown instanceof Error ? thrown.message : String(thrown), thrown);
+    return new QuorateError(
+      "internal",
+      thrown instanceof Error ? thrown.message : String(thrown),
+      thrown,
+    );
   }
 }

@@ -6,6 +6,7 @@
  * ```
  * The request id comes first, so that its owner can be told without decoding the rest.
  */
+import type { TxnRequest } from "../api/gen/kv.ts";
 import { assert } from "../base/assert.ts";
 
 /** Field numbers of `quorate.Command.kind`. For good: data directories hold them. */
@@ -108,4 +109,12 @@ function writeVarint(bytes: Buffer, from: number, value: number): number {
   }
   bytes[at++] = rest;
   return at;
+}
+
+/** Whether any branch of the tree holds a put. */
+export function holdsPut(request: TxnRequest): boolean {
+  return [...request.success, ...request.failure].some(({ request: op }) => {
+    if (op?.kind === "requestPut") return true;
+    return op?.kind === "requestTxn" && holdsPut(op.value);
+  });
 }

@@ -3,7 +3,6 @@
  * who is connected, of a clock, or of an error that only this member sees: such an error ends the process instead.
  */
 import { assert, unreachable } from "../base/assert.ts";
-
 import { QuorateError } from "../base/errors.ts";
 import type { Clock } from "../base/ports.ts";
 import { API_ERRORS, type ApiError } from "../api/catalogue.ts";
@@ -23,9 +22,9 @@ import type { Revision } from "../mvcc/revision.ts";
 import { Store } from "../mvcc/store.ts";
 import type { WriteTxn } from "../mvcc/write-txn.ts";
 import { Alarms } from "./alarms.ts";
-import { readRequestId, type RequestId } from "./command.ts";
+import { holdsPut, readRequestId, type RequestId } from "./command.ts";
 import { Members, type Member } from "./members.ts";
-import type { OpReply, Reply } from "./reply.ts";
+import { oldestNamed, type OpReply, type Reply } from "./reply.ts";
 import { Executor } from "./txn.ts";
 
 /** An entry as the log has it; `index` and `term` are counted by Raft. */
@@ -366,31 +365,5 @@ export class Machine {
 
   #error(error: ApiError): Reply {
     return { kind: "error", error, revision: this.store.revision };
-  }
-}
-
-/** Whether any branch of the tree holds a put. */
-function holdsPut(request: TxnRequest): boolean {
-  return [...request.success, ...request.failure].some(({ request: op }) => {
-    if (op?.kind === "requestPut") return true;
-    return op?.kind === "requestTxn" && holdsPut(op.value);
-  });
-}
-
-/** The oldest revision that reading a reply will need, at most `newest`. */
-function oldestNamed(op: OpReply, newest: number): number {
-  switch (op.kind) {
-    case "range":
-      return op.request.revision > 0 ? Math.min(op.request.revision, newest) : newest;
-    case "txn":
-      return op.responses.reduce(
-        (oldest, each) => Math.min(oldest, oldestNamed(each, newest)),
-        newest,
-      );
-    case "put":
-    case "deleteRange":
-      return newest;
-    default:
-      return unreachable(op);
   }
 }

@@ -2,6 +2,7 @@
 import type { ApiError } from "../api/catalogue.ts";
 import type { AlarmMember } from "../api/gen/maintenance.ts";
 import type { RangeRequest } from "../api/gen/kv.ts";
+import { unreachable } from "../base/assert.ts";
 import type { Pin, Position } from "../mvcc/pins.ts";
 import type { Revision } from "../mvcc/revision.ts";
 import type { Version } from "../mvcc/version.ts";
@@ -64,3 +65,21 @@ export type Reply =
     }
   | { readonly kind: "alarm"; readonly alarms: readonly AlarmMember[]; readonly revision: Revision }
   | { readonly kind: "done"; readonly revision: Revision };
+
+/** The oldest revision that reading a reply will need, at most `newest`. */
+export function oldestNamed(op: OpReply, newest: number): number {
+  switch (op.kind) {
+    case "range":
+      return op.request.revision > 0 ? Math.min(op.request.revision, newest) : newest;
+    case "txn":
+      return op.responses.reduce(
+        (oldest, each) => Math.min(oldest, oldestNamed(each, newest)),
+        newest,
+      );
+    case "put":
+    case "deleteRange":
+      return newest;
+    default:
+      return unreachable(op);
+  }
+}

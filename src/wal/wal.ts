@@ -3,7 +3,6 @@ import { assert, present } from "../base/assert.ts";
 import { deferred } from "../base/deferred.ts";
 import type { Deferred } from "../base/deferred.ts";
 import { QuorateError } from "../base/errors.ts";
-import type { Clock, Logger, Random } from "../base/ports.ts";
 import type { Entry, HardState, Index, Term } from "../raft/types.ts";
 import { BatchEncoder } from "./encode.ts";
 import type { EncodedBatch } from "./encode.ts";
@@ -11,6 +10,7 @@ import { ENTRY_OVERHEAD_MAX, FLAG_OPENS, FLAG_RESET, HEADER_SIZE, toBlocks } fro
 import { VOTE_FILE, VOTE_FILE_SIZE } from "./format.ts";
 import type { LogDevice } from "./fs.ts";
 import type { LogMap } from "./log-map.ts";
+import type { WalOptions, WalRecovery } from "./options.ts";
 import type { Waiting } from "./queue.ts";
 import { AppendQueue, baseOf, GROUP_BYTES_MAX, hardStateAfter } from "./queue.ts";
 import { readRange } from "./reader.ts";
@@ -19,36 +19,7 @@ import { recover } from "./recover.ts";
 import { Spares } from "./spares.ts";
 import { encodeVote, voteOffset } from "./vote.ts";
 
-export interface WalOptions {
-  readonly device: LogDevice;
-  readonly logger: Logger;
-  readonly clock: Clock;
-  /** Draws the log's salt when it is born. */
-  readonly random: Random;
-  /** Who writes: repeated at the start of each segment and compared when the log is opened. */
-  readonly metadata: Uint8Array;
-  /** Size of a segment, a multiple of 4096; the very first one is smaller. Default 64 MiB. */
-  readonly segmentBytes?: number;
-  /**
-   * True: no room for another segment. What is left of the current one still takes writes, so stop what grows the data
-   * and let through what shrinks it. False: there is room again.
-   */
-  readonly onFull?: (full: boolean) => void;
-  /** The disk failed. Nothing queued will become durable; the caller ends the process. */
-  readonly onFailure: (error: QuorateError) => void;
-  /** After each durable batch: how long the write took and how many bytes it had. */
-  readonly onWrite?: (seconds: number, bytes: number) => void;
-}
-
-export interface WalRecovery {
-  readonly hardState: HardState;
-  readonly firstIndex: Index;
-  readonly lastIndex: Index;
-  /** Bytes cut from a torn tail, 0 if none. */
-  readonly tornBytes: number;
-  /** There was no log here before. */
-  readonly fresh: boolean;
-}
+export type { WalOptions, WalRecovery } from "./options.ts";
 
 const SEGMENT_BYTES = 64 * 1024 * 1024;
 /** Zero-filling this much is what a new member waits for. */

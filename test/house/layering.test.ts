@@ -9,6 +9,7 @@ const BACKEND_PORT = [
   "src/backend/buckets.ts",
   "src/backend/buffer.ts",
   "src/backend/record.ts",
+  "src/backend/scan.ts",
 ];
 const TABLE: Readonly<Record<string, readonly string[]>> = {
   "src/base/": [],
