@@ -183,8 +183,13 @@ export class Machine {
     return true;
   }
 
-  /** Waits for what was applied to reach the store, and closes it. */
+  /**
+   * Waits for what was applied to reach the store, and closes it. An entry that is half-way through is ended first, since
+   * the store takes whole entries alone; nobody is told of it any more.
+   */
   async close(): Promise<void> {
+    this.#events = null;
+    while (this.#running !== null && !this.resume()) await this.#options.pace.turn();
     await this.store.close();
     await this.buffer.close();
   }
