@@ -27,7 +27,7 @@ import { systemPace } from "./pace.ts";
 import { PeerCalls } from "./peer/calls.ts";
 import { Links } from "./peer/links.ts";
 import { MemberRaftStorage } from "./raft-storage.ts";
-import { reconfigurationRefusal } from "./reconfiguration.ts";
+import { activeMembers, reconfigurationRefusal } from "./reconfiguration.ts";
 import type { RequestIds } from "./request-ids.ts";
 import { Retention } from "./retention.ts";
 import { proposeOwn } from "./rpc/answer.ts";
@@ -35,6 +35,7 @@ import type { Host } from "./rpc/host.ts";
 import { raiseAlarm } from "./rpc/maintenance.ts";
 import { ResponseBudget } from "./rpc/response-budget.ts";
 import { Snapshots } from "./snapshots.ts";
+import { StoreSpace } from "./store-space.ts";
 import type { Opened } from "./open.ts";
 
 /** After a transfer was ordered, how long until it counts as failed: etcd's, in election timeouts. */
@@ -74,6 +75,7 @@ export class Member implements Host {
   readonly links: Links;
   readonly wal: Wal;
   readonly snapshots: Snapshots;
+  readonly space: StoreSpace;
   readonly dataDir: DataDir;
   readonly openMachine: (backend: Backend) => Promise<Machine>;
   readonly #options: MemberOptions;
@@ -83,7 +85,6 @@ export class Member implements Host {
   readonly #autoCompaction: AutoCompaction;
   readonly #timers: NodeJS.Timeout[] = [];
   #machine: Machine;
-  #dbSize = 1;
   #raisingAlarm = false;
   #logFull = false;
   #published = false;
@@ -109,6 +110,7 @@ export class Member implements Host {
     this.loop = this.#makeLoop();
     this.peers = new PeerCalls((id) => this.#machine.members.get(id));
     this.snapshots = new Snapshots(this);
+    this.space = new StoreSpace(() => this.#machine);
     this.links = new Links(
       this.identity,
       {
@@ -147,7 +149,7 @@ export class Member implements Host {
     this.#lastTickMs = this.clock.now();
     this.#timers.push(setInterval(() => this.#tick(), this.config.heartbeatMs));
     this.#timers.push(setInterval(() => this.#everySecond(), SECOND_MS));
-    void this.#sampleSize();
+    void this.space.sample();
     const { voters } = this.#machine.membership();
     const alone = voters.length === 1 && voters[0] === this.identity.memberId;
     if (alone) this.loop.campaign();
@@ -190,7 +192,7 @@ export class Member implements Host {
   }
 
   dbSize(): number {
-    return this.#dbSize + this.#machine.buffer.pendingBytes;
+    return this.space.bytes;
   }
 
   growthRefusal(bytes: number): ApiError | null {
@@ -219,13 +221,7 @@ export class Member implements Host {
   reconfigurationRefusal(change: "addVoter" | "remove", id: MemberId): ApiError | null {
     if (!this.config.strictReconfigCheck) return null;
     const members = this.#machine.members.list();
-    const status = this.raftStatus();
-    const active = new Set<MemberId>([this.identity.memberId]);
-    if (status.role === "leader") {
-      for (const peer of status.progress) if (peer.recentlyActive) active.add(peer.id);
-    } else {
-      for (const member of members) active.add(member.id as MemberId);
-    }
+    const active = activeMembers(this.identity.memberId, members, this.raftStatus());
     return reconfigurationRefusal(change, id, { members, active });
   }
 
@@ -358,7 +354,7 @@ export class Member implements Host {
   }
 
   #everySecond(): void {
-    void this.#sampleSize();
+    void this.space.sample();
     this.links.probe();
     if (!this.isLeader()) return;
     const at = this.#autoCompaction.tick(this.clock.now(), this.#machine.store.revision);
@@ -372,14 +368,6 @@ export class Member implements Host {
           "automatic compaction failed",
         ),
     );
-  }
-
-  async #sampleSize(): Promise<void> {
-    try {
-      this.#dbSize = Math.max(1, await this.#machine.backend.fileBytes());
-    } catch {
-      // The store was swapped in between: the next second counts.
-    }
   }
 
   async #raiseNoSpace(): Promise<void> {

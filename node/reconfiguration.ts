@@ -1,12 +1,24 @@
 /** Strict reconfiguration: a change that would cost the cluster its quorum is refused before it is proposed. */
 import { API_ERRORS, type ApiError } from "../src/api/catalogue.ts";
 import type { Member } from "../src/machine/members.ts";
+import type { RaftStatus } from "../src/raft/status.ts";
 import type { MemberId } from "../src/raft/types.ts";
 
 export interface ReconfigurationFacts {
   readonly members: readonly Member[];
   /** Members heard from lately, this one included. Only the leader knows it of all; a follower counts all as heard. */
   readonly active: ReadonlySet<MemberId>;
+}
+
+/** Who was heard from lately, as `self` sees it: a leader knows, anyone else takes all for active. */
+export function activeMembers(
+  self: MemberId,
+  members: readonly Member[],
+  status: RaftStatus,
+): ReadonlySet<MemberId> {
+  if (status.role !== "leader") return new Set(members.map(({ id }) => id as MemberId));
+  const heard = status.progress.filter((peer) => peer.recentlyActive).map(({ id }) => id);
+  return new Set([self, ...heard]);
 }
 
 /** Why membership must not change so; null if it may. */

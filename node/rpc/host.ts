@@ -12,6 +12,7 @@ import type { LeaseKeeper } from "../lease-keeper.ts";
 import type { Loop } from "../loop.ts";
 import type { PeerCalls } from "../peer/calls.ts";
 import type { RequestIds } from "../request-ids.ts";
+import type { StoreSpace } from "../store-space.ts";
 import type { ResponseBudget } from "./response-budget.ts";
 
 export interface Host {
@@ -28,13 +29,14 @@ export interface Host {
   readonly leases: LeaseKeeper;
   readonly peers: PeerCalls;
   readonly responses: ResponseBudget;
+  readonly space: StoreSpace;
   /** Header of a response at a revision, filled now. */
   header(revision: number): HeaderFields;
   raftStatus(): RaftStatus;
   isLeader(): boolean;
   isLearner(): boolean;
   leader(): MemberId;
-  /** Bytes of the store's files and of what is not yet in them; sampled each second, never 0. */
+  /** Bytes of the store's files and of what is not yet in them; never 0. */
   dbSize(): number;
   /** What forbids a write that grows the store by `bytes`; null if nothing does. Raises NOSPACE where the quota is reached. */
   growthRefusal(bytes: number): ApiError | null;

@@ -7,6 +7,7 @@ import {
   decodeMoveLeaderRequest,
   encodeAlarmRequest,
   encodeAlarmResponse,
+  encodeDefragmentResponse,
   encodeHashKVResponse,
   encodeMoveLeaderResponse,
   encodeStatusResponse,
@@ -91,6 +92,18 @@ export function hashKv(host: Host, call: ServerCall, message: Uint8Array): void 
 /** Ends a hash that nobody waits for. */
 export function cancelHash(call: ServerCall): void {
   if (call.context instanceof AbortController) call.context.abort();
+}
+
+/** Local, and while the member serves. */
+export function defragment(host: Host, call: ServerCall): void {
+  const before = host.dbSize();
+  host.space.defragment().then(
+    () => {
+      host.logger.info({ before, after: host.dbSize() }, "compacted the store's files");
+      call.reply(encodeDefragmentResponse({ header: null }));
+    },
+    (error: unknown) => failWith(call, error),
+  );
 }
 
 export function moveLeader(host: Host, call: ServerCall, message: Uint8Array): void {

@@ -64,6 +64,7 @@ export function buildRouter(host: Host, watchdog: StreamWatchdog): Router {
     [Cluster.memberPromote.path, unary(cluster.memberPromote)],
     [Maintenance.status.path, unary(maintenance.status, "served")],
     [Maintenance.alarm.path, unary(maintenance.alarm)],
+    [Maintenance.defragment.path, unary(maintenance.defragment)],
     [Maintenance.hashKv.path, unary(maintenance.hashKv, "refused", maintenance.cancelHash)],
     [Maintenance.moveLeader.path, unary(maintenance.moveLeader)],
     [Health.check.path, { kind: "unary", handle: health.check, onCancel: null }],

@@ -20,14 +20,7 @@ import {
   toRecordValue,
   type BucketTotals,
 } from "./record.ts";
-import {
-  decodeState,
-  emptyTotals,
-  encodeState,
-  STATE_KEY,
-  type StoreState,
-  totalsOf,
-} from "./state.ts";
+import { encodeState, readState, STATE_KEY, type StoreState, totalsOf } from "./state.ts";
 
 /** What a part of the state machine (mvcc, lease, auth, members) may do to the store while an entry is applied. */
 export interface BucketWriter {
@@ -81,6 +74,7 @@ export class BackendBuffer implements BucketWriter, BucketReader {
   #fatal: unknown = null;
   /** Bytes not yet in the store. */
   #pendingBytes = 0;
+  #landedBytes = 0;
   /** The last sealed log entry, and its term. */
   #appliedIndex: number;
   #term: number;
@@ -131,6 +125,11 @@ export class BackendBuffer implements BucketWriter, BucketReader {
 
   get pendingBytes(): number {
     return this.#pendingBytes;
+  }
+
+  /** Bytes of all record keys and values that the store has taken since it was opened; never less than before. */
+  get landedBytes(): number {
+    return this.#landedBytes;
   }
 
   /** Whether so much waits that proposals should be refused. */
@@ -361,6 +360,7 @@ export class BackendBuffer implements BucketWriter, BucketReader {
     this.#closed.shift();
     this.#committing = false;
     this.#pendingBytes -= batch.bytes;
+    this.#landedBytes += batch.bytes;
     this.#policy.bytes += batch.bytes;
     this.#committedIndex = batch.appliedIndex;
     this.#committedSeal = batch.seal;
@@ -388,12 +388,4 @@ export class BackendBuffer implements BucketWriter, BucketReader {
     for (const { view } of this.#viewers.splice(0)) view.reject(error);
     for (const listener of this.#fatalListeners) listener(error);
   }
-}
-
-/** How far the store says it is. */
-function readState(backend: Backend): StoreState {
-  const recordKey = toRecordKey(Bucket.meta, STATE_KEY);
-  const value = backend.getSync(recordKey);
-  if (value === undefined) return { appliedIndex: 0, term: 0, totals: emptyTotals() };
-  return decodeState(openRecord(recordKey, value));
 }

@@ -10,8 +10,9 @@
  */
 import { assert } from "../base/assert.ts";
 import { QuorateError } from "../base/errors.ts";
+import type { Backend } from "./backend.ts";
 import { Bucket } from "./buckets.ts";
-import { BucketTotals } from "./record.ts";
+import { BucketTotals, openRecord, toRecordKey } from "./record.ts";
 
 /** Its key within the bucket meta. */
 export const STATE_KEY: Uint8Array = Buffer.from("applied", "latin1");
@@ -97,4 +98,12 @@ function writeU64(bytes: Buffer, value: number, at: number): void {
 
 function readU64(bytes: Buffer, at: number): number {
   return bytes.readUInt32BE(at) * U32 + bytes.readUInt32BE(at + 4);
+}
+
+/** How far the store says it is. Throws QuorateError "corruption" where that record is damaged. */
+export function readState(backend: Backend): StoreState {
+  const recordKey = toRecordKey(Bucket.meta, STATE_KEY);
+  const value = backend.getSync(recordKey);
+  if (value === undefined) return { appliedIndex: 0, term: 0, totals: emptyTotals() };
+  return decodeState(openRecord(recordKey, value));
 }

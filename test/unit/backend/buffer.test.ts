@@ -166,6 +166,20 @@ describe("BackendBuffer", () => {
     assert.ok(buffer.totals(Bucket.users).equals(new BucketTotals()));
   });
 
+  it("counts the bytes that the store took, apart from those on their way", async () => {
+    const { backend, letThrough } = held();
+    const buffer = BackendBuffer.open(backend);
+    buffer.put(Bucket.keys, bytes("r1"), Buffer.alloc(1000));
+    buffer.seal(1, 1);
+    await turn();
+    assert.equal(buffer.landedBytes, 0);
+    const { pendingBytes } = buffer;
+    assert.ok(pendingBytes > 1000);
+    await letThrough();
+    assert.equal(buffer.landedBytes, pendingBytes);
+    assert.equal(buffer.pendingBytes, 0);
+  });
+
   it("names bucket and key of a record that fails its CRC, on every path of reading", async () => {
     const backend = new MemoryBackend();
     const buffer = BackendBuffer.open(backend);
