@@ -1,4 +1,4 @@
-/** etcdctl's member, endpoint, alarm, auth and maintenance commands print against us what they print against etcd. */
+/** etcdctl's member, endpoint, alarm and maintenance commands print against us what they print against etcd. */
 import { describe } from "node:test";
 import { type Step, formats } from "./support/script.ts";
 import { sameAsEtcd } from "./support/twins.ts";
@@ -54,6 +54,8 @@ describe("etcdctl member", () => {
     { run: "member list -w json", sorted: true },
     "member promote $extra",
     "member add second --learner --peer-urls=http://127.0.0.1:2",
+    // etcd makes the id from URLs and second: within the same second the complaint would be about that.
+    { waitMs: 1100 },
     "member add same --peer-urls=http://127.0.0.1:1",
     "put still 1",
     "member remove $extra",
@@ -118,70 +120,5 @@ describe("etcdctl check", () => {
   sameAsEtcd("datascale writes, counts and cleans up after itself", [
     { run: "check datascale --load=s --auto-compact", pick: /PASS|FAIL/ },
     "get '' --prefix --count-only -w fields",
-  ]);
-});
-
-describe("etcdctl auth", () => {
-  sameAsEtcd("users, roles and permissions in every format", [
-    "auth status",
-    "role add reader",
-    "role add reader",
-    "role grant-permission reader read a --prefix",
-    "role grant-permission reader readwrite b c",
-    "role grant-permission reader write exact",
-    ...formats("role get reader"),
-    ...formats("role list"),
-    "role revoke-permission reader exact",
-    "role revoke-permission reader nothing",
-    "role get reader",
-    "role get nobody",
-    "user add ann:secret",
-    "user add ann:secret",
-    "user add nopass --no-password",
-    "user grant-role ann reader",
-    "user grant-role ann nothing",
-    ...formats("user get ann"),
-    ...formats("user list"),
-    "user get ann --detail",
-    { run: "user passwd ann --interactive=false", stdin: "changed\n" },
-    "user revoke-role ann nothing",
-    "user delete nopass",
-    "user delete nopass",
-    "role delete nothing",
-  ]);
-
-  sameAsEtcd("enabled, it admits whom etcd admits and says what etcd says", [
-    "put a open",
-    "put z open",
-    "user add root:top",
-    "auth enable",
-    "role add reader --user=root:top",
-    "role grant-permission reader read a b --user=root:top",
-    "user add ann:secret --user=root:top",
-    "user grant-role ann reader --user=root:top",
-    "get a",
-    "get a --user=ann:wrong",
-    "get a --user=nobody:x",
-    "get a --user=ann:secret",
-    "get z --user=ann:secret",
-    "get a --prefix --user=ann:secret",
-    "get a c --user=ann:secret",
-    "put a 1 --user=ann:secret",
-    "del a --user=ann:secret",
-    { run: "txn --user=ann:secret", stdin: "\nget a\n\n\n" },
-    { run: "txn --user=ann:secret", stdin: "\nget a\nput a 1\n\n\n" },
-    "user list --user=ann:secret",
-    "user get ann --user=ann:secret",
-    "role get reader --user=ann:secret",
-    "put a 1 --user=root:top",
-    "user delete root --user=root:top",
-    "role delete root --user=root:top",
-    "role delete reader --user=root:top",
-    "get a --user=ann:secret",
-    "auth status --user=root:top",
-    "auth disable --user=ann:secret",
-    "auth disable --user=root:top",
-    "get z",
-    "get '' --prefix -w json",
   ]);
 });

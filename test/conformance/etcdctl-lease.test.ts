@@ -35,7 +35,6 @@ describe("etcdctl lease", () => {
     "put d 4 --lease=$one",
     "put d 5 --lease=$two",
     "put b 6",
-    // Both are put without the lease again: it keeps the one key, whose order needs no rule.
     "lease timetolive $one --keys -w simple",
     {
       watch: "watch '' --prefix --rev=8",

@@ -78,7 +78,6 @@ describe("grpc-js", () => {
         status.NOT_FOUND,
         /requested lease not found/,
       );
-      await refused("Auth/AuthEnable", {}, status.FAILED_PRECONDITION, /root user does not exist/);
       await refused("Cluster/MemberRemove", { ID: "99" }, status.NOT_FOUND, /member not found/);
     });
   });

@@ -1,4 +1,4 @@
-/** Leadership moves to whom etcdctl names; its lock holds. */
+/** Leadership moves to whom etcdctl names. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MemberClient, findLeader } from "./support/client.ts";
@@ -27,17 +27,6 @@ describe("etcdctl move-leader", () => {
         await client.call("KV/Put", { key: Buffer.from("k"), value: Buffer.from(String(round)) });
         client.close();
       }
-    });
-  });
-
-  it("etcdctl's lock runs its command while it holds the lock", async () => {
-    await withQuorate({}, async (cluster) => {
-      const etcdctl = [tool("etcdctl"), `--endpoints=${cluster.endpoints}`];
-      const { code, stdout, stderr } = await run([...etcdctl, "lock", "door", "echo", "held"]);
-      assert.equal(code, 0, stderr);
-      assert.match(stdout, /held/);
-      const { stdout: left } = await run([...etcdctl, "get", "door", "--prefix"]);
-      assert.equal(left, "");
     });
   });
 });

@@ -21,6 +21,7 @@ export type Step =
       /** Compared is only what this finds. */
       readonly pick?: RegExp;
     }
+  | { readonly waitMs: number }
   | {
       readonly watch: string;
       /** Kept open until the end, for `watch -i`. */
@@ -70,6 +71,7 @@ class Session {
   async #step(step: Step): Promise<void> {
     if (typeof step === "string") await this.#run({ run: step });
     else if ("run" in step) await this.#run(step);
+    else if ("waitMs" in step) await new Promise((resolve) => setTimeout(resolve, step.waitMs));
     else await this.#watch(step);
   }
 
@@ -131,18 +133,24 @@ class Session {
 
 /** Without what a table's column widths and a progress bar add. */
 function plain(output: string): string {
-  return output
-    .replace(/\b(Member|cluster) +/g, "$1 ")
-    .replace(/(?<=^ETCD_INITIAL_CLUSTER=")[^"]*/gm, (list) => list.split(",").toSorted().join(","))
-    .replace(/^\+[-+]+\+$/gm, "+")
-    .replace(/^\|.*\|$/gm, (row) => row.replace(/ +/g, " "))
-    .replace(/^\d+ \/ \d+ \[.*$/gm, "<progress>")
-    .replace(/\b[\d.]+ [kMGT]?B(?=,| \|)/g, "<size>")
-    .replace(/\b\d+%/g, "<percentage>")
-    .replace(
-      /\b(true|false)(,? \|? ?)(true|false)(,? \|? ?)\d+(,? \|? ?)\d+(,? \|? ?)\d+(?=,| \|)/g,
-      "$1$2$3$4<term>$5<index>$6<index>",
-    );
+  return (
+    output
+      .replace(/\b(Member|cluster) +/g, "$1 ")
+      .replace(/(?<=^ETCD_INITIAL_CLUSTER=")[^"]*/gm, (list) =>
+        list.split(",").toSorted().join(","),
+      )
+      // Neither product promises an order of a lease's keys.
+      .replace(/(?<=attached keys\(\[)[^\]]*/g, (keys) => keys.split(" ").toSorted().join(" "))
+      .replace(/^\+[-+]+\+$/gm, "+")
+      .replace(/^\|.*\|$/gm, (row) => row.replace(/ +/g, " "))
+      .replace(/^\d+ \/ \d+ \[.*$/gm, "<progress>")
+      .replace(/\b[\d.]+ [kMGT]?B(?=,| \|)/g, "<size>")
+      .replace(/\b\d+%/g, "<percentage>")
+      .replace(
+        /\b(true|false)(,? \|? ?)(true|false)(,? \|? ?)\d+(,? \|? ?)\d+(,? \|? ?)\d+(?=,| \|)/g,
+        "$1$2$3$4<term>$5<index>$6<index>",
+      )
+  );
 }
 
 /**
