@@ -2,7 +2,7 @@
 import { assert } from "../base/assert.ts";
 import type { Logger, Random } from "../base/ports.ts";
 import { Log } from "./log.ts";
-import { assertMembership, isVoter } from "./membership.ts";
+import { assertMembership, isMember, isVoter } from "./membership.ts";
 import type { Message, ProposeMessage } from "./message.ts";
 import type { Progress } from "./progress.ts";
 import type { ReadState } from "./ready.ts";
@@ -23,6 +23,8 @@ export interface RaftConfig {
   readonly checkQuorum: boolean;
   /** Index up to which the state machine is durable at start. */
   readonly applied: Index;
+  /** The state at `applied` says that this member was removed: see `Core.leaving`. Default false. */
+  readonly removed?: boolean;
   /** Data bytes of one append message; a larger entry travels alone. */
   readonly appendBytesMax: number;
   readonly inflightMessagesMax: number;
@@ -130,6 +132,15 @@ export class Core {
   membership: Membership;
   /** Index at which `membership` took effect. */
   membershipAt: Index;
+  /**
+   * This member applied its own removal. Its log may be needed nevertheless. Of voters 2 and 3, (1) leader 2 proposes its
+   * removal at 329 and a write at 330; (2) 3 acknowledges 329, which 2 commits and applies; (3) 330 and the news of the commit
+   * are lost. 3 still counts 2 as a voter, and 2 refuses its vote because 330 makes its own log the longer one. So 2 leads on
+   * for those who stay, without counting itself, takes no more proposals, and hands over; and where it leads no more, because
+   * it crashed at (2), it stands for election by the votes of those who stay, who share a voter with any quorum before or
+   * after. The world ends this member once a quorum of those who stay has applied the removal.
+   */
+  leaving: boolean;
   /** Ticks since start. */
   ticks = 0;
   /** Followers and candidates: since the leader was heard of, or the campaign began. Leaders: since the last quorum check. */
@@ -164,6 +175,7 @@ export class Core {
     this.vote = hardState.vote;
     this.membership = membership;
     this.membershipAt = config.applied;
+    this.leaving = config.removed === true;
     this.nextAsk = config.random.between(1, 2 ** 48);
     this.role = makeFollower(NO_MEMBER);
     this.electionTimeout = this.randomTimeout();
@@ -181,9 +193,16 @@ export class Core {
     }
   }
 
-  /** May stand for election: a voter that has adopted whatever state it accepted. */
+  /** May stand for election: a voter, or one removed, that has adopted whatever state it accepted. */
   get promotable(): boolean {
-    return isVoter(this.membership, this.id) && !this.log.restoring;
+    return (this.leaving || isVoter(this.membership, this.id)) && !this.log.restoring;
+  }
+
+  /** Who takes part from `index` on. Ids are never used again: who was a voter and is not a member any more was removed. */
+  adoptMembership(index: Index, membership: Membership): void {
+    if (isVoter(this.membership, this.id)) this.leaving = !isMember(membership, this.id);
+    this.membership = membership;
+    this.membershipAt = index;
   }
 
   randomTimeout(): number {

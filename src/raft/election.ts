@@ -7,6 +7,7 @@ import type { VoteMessage, VoteReply } from "./message.ts";
 import { Progress } from "./progress.ts";
 import { voteResult } from "./quorum.ts";
 import { loseReads } from "./read-index.ts";
+import { handOver } from "./transfer.ts";
 import { EntryKind, makeEntry, NO_MEMBER, plus } from "./types.ts";
 import type { MemberId, Term } from "./types.ts";
 
@@ -147,12 +148,12 @@ function count(core: Core, role: CandidateRole, transfer: boolean): boolean {
 function becomeLeader(core: Core): void {
   const { log, membership, config } = core;
   assert(core.vote === core.id, "a leader voted for itself");
-  assert(isVoter(membership, core.id), "a leader is a voter");
+  assert(core.leaving || isVoter(membership, core.id), "a leader is a voter, or was one");
   const opened = plus(log.last, 1);
   const leader: LeaderRole = {
     kind: "leader",
     opened,
-    voteDurable: membership.voters.length > 1,
+    voteDurable: core.leaving || membership.voters.length > 1,
     progress: new Map(),
     others: [],
     transferTarget: NO_MEMBER,
@@ -172,6 +173,7 @@ function becomeLeader(core: Core): void {
   log.push(makeEntry(core.term, opened, EntryKind.normal, NO_DATA));
   core.dirty = true;
   config.logger.info({ term: core.term, opened }, "became leader");
+  if (core.leaving) handOver(core, leader);
 }
 
 /** Makes a leader's view of the others fit the membership; who stays keeps his progress. */

@@ -70,8 +70,7 @@ export function onSnapshot(core: Core, message: SnapshotMessage): void {
   assertMembership(mark.membership);
   log.restore(mark);
   // This member may be missing from it: it is in one that follows.
-  core.membership = mark.membership;
-  core.membershipAt = mark.index;
+  core.adoptMembership(mark.index, mark.membership);
   core.config.logger.info({ term: core.term, index: mark.index }, "accepted a state");
   accept(core, from, mark.index);
 }

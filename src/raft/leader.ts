@@ -7,7 +7,7 @@ import type { AppendReply, HeartbeatReply } from "./message.ts";
 import { majority } from "./quorum.ts";
 import { batchReads, confirmReads, onReadAck } from "./read-index.ts";
 import { maybeCommit, sendAppends, sendHeartbeats } from "./replication.ts";
-import { abortTransfer, checkTransfer, sendTimeoutNow } from "./transfer.ts";
+import { abortTransfer, checkTransfer, handOver, sendTimeoutNow } from "./transfer.ts";
 import { EntryKind, makeEntry, NO_INDEX, NO_MEMBER, NO_TERM, plus } from "./types.ts";
 import type { Entry, MemberId } from "./types.ts";
 
@@ -23,11 +23,14 @@ export function tickLeader(core: Core, leader: LeaderRole): void {
       return;
     }
     abortTransfer(core, leader);
+    if (core.leaving) handOver(core, leader);
   }
   if (core.heartbeatElapsed < config.heartbeatTicks) return;
   core.heartbeatElapsed = 0;
   leader.heartbeatDue = true;
   core.dirty = true;
+  // The target may have been told before it applied the removal, when it must not campaign: it is told again.
+  if (core.leaving) checkTransfer(core, leader);
 }
 
 /** Whether a majority was heard from since the last time this was asked. */
@@ -41,7 +44,7 @@ function hasQuorum(core: Core, leader: LeaderRole): boolean {
 }
 
 export function propose(core: Core, leader: LeaderRole, entries: readonly Proposal[]): StepOutcome {
-  if (leader.transferTarget !== NO_MEMBER) return "transferring";
+  if (core.leaving || leader.transferTarget !== NO_MEMBER) return "transferring";
   const { log, config } = core;
   let bytes = 0;
   let changes = 0;
@@ -139,16 +142,12 @@ export function onSnapshotResult(leader: LeaderRole, peer: MemberId, ok: boolean
 
 /** The membership changed under this leader. */
 export function onMembership(core: Core, leader: LeaderRole): void {
-  if (!isVoter(core.membership, core.id)) {
-    core.config.logger.info({ term: core.term }, "left the voters, and so the lead");
-    becomeFollower(core, core.term, NO_MEMBER);
-    return;
-  }
   trackMembers(core, leader);
   if (!isVoter(core.membership, leader.transferTarget)) abortTransfer(core, leader);
   // The new majority may be one that is already there.
   maybeCommit(core, leader);
   confirmReads(core, leader);
+  if (core.leaving) handOver(core, leader);
   core.dirty = true;
 }
 

@@ -345,8 +345,7 @@ export class Raft {
       bootstrap || votersChanged(core.membership, membership) <= 1,
       "the voters change one at a time",
     );
-    core.membership = membership;
-    core.membershipAt = index;
+    core.adoptMembership(index, membership);
     if (core.role.kind === "leader") onMembership(core, core.role);
   }
 

@@ -1,6 +1,8 @@
 /** Handing leadership over (Ongaro's thesis, section 3.10). */
+import { present } from "../base/assert.ts";
 import type { Core, LeaderRole, StepOutcome } from "./core.ts";
 import { isVoter } from "./membership.ts";
+import type { Progress } from "./progress.ts";
 import { NO_MEMBER } from "./types.ts";
 import type { MemberId } from "./types.ts";
 
@@ -24,6 +26,21 @@ export function transfer(core: Core, target: MemberId): StepOutcome {
   if (progress !== undefined) progress.nudge = true;
   core.dirty = true;
   return "done";
+}
+
+/** This leader is leaving: to the voter that has most of its log, of those it heard from. */
+export function handOver(core: Core, leader: LeaderRole): void {
+  if (leader.transferTarget !== NO_MEMBER) return;
+  let best: Progress | null = null;
+  for (const progress of leader.others) {
+    if (!progress.isLearner && (best === null || isBetter(progress, best))) best = progress;
+  }
+  transfer(core, present(best, "somebody stays").id);
+}
+
+function isBetter(one: Progress, other: Progress): boolean {
+  if (one.recentlyActive !== other.recentlyActive) return one.recentlyActive;
+  return one.match > other.match;
 }
 
 /** Whether the target now has the whole log; asked again whenever it acknowledged something. */

@@ -100,6 +100,9 @@ export class Member implements Witness {
   get membership(): Membership {
     return this.machine.membership;
   }
+  get removed(): boolean {
+    return this.machine.hasRemoved(this.id);
+  }
   durableApplied(): Index {
     return this.machine.durableMark().index;
   }
@@ -124,6 +127,7 @@ export class Member implements Witness {
       random: this.#random,
       logger: silentLogger,
       applied,
+      removed: this.removed,
     });
     this.#compactedAt = applied;
     trace.record("restart", Number(this.id), applied, this.log.lastIndex());
@@ -286,6 +290,7 @@ export class Member implements Witness {
     this.term = soft.term;
     trace.record("role", Number(this.id), soft.term, Number(soft.leader), soft.role);
     trace.reached(`becomes ${soft.role}`);
+    if (soft.role === "leader" && this.removed) trace.reached("removed member leads");
     if (soft.role === "leader" && (before !== "leader" || wasTerm !== soft.term)) {
       judges.election.elected(this, soft.term);
     }

@@ -57,8 +57,10 @@ export class ElectionJudge {
       return `${id} leads term ${term}, and so does ${other}`;
     });
     this.#leaders.set(term, id);
-    demand(membership.voters.includes(id), "only a voter leads", () => `${id} in ${term}`);
-    if (membership.voters.length === 1) {
+    demand(membership.voters.includes(id) || witness.removed, "only a voter leads", () => {
+      return `${id} in ${term}`;
+    });
+    if (membership.voters.length === 1 && !witness.removed) {
       // Who votes alone leads before its vote is durable. It must keep quiet until then: if it does not, a crash lets it lead the
       // term a second time with other entries, which the judge of logs sees.
       this.#votes.set(term * IDS + Number(id), id);
@@ -84,7 +86,7 @@ export class ElectionJudge {
 
   #campaigned(witness: Witness, message: Extract<Message, { lastIndex: unknown }>): void {
     const { id, membership } = witness;
-    demand(membership.voters.includes(id), "only a voter campaigns", () => {
+    demand(membership.voters.includes(id) || witness.removed, "only a voter campaigns", () => {
       return `${id} sends ${message.kind} for term ${message.term}`;
     });
     if (message.kind === "preVote") return;

@@ -10,6 +10,8 @@ export interface Witness {
   durableApplied(): Index;
   /** Who takes part, as far as this member applied. */
   readonly membership: Membership;
+  /** It applied its own removal; until it ends it may still stand for election, by the votes of those who stay. */
+  readonly removed: boolean;
   /** The newest term that its core reported. */
   readonly term: Term;
 }

@@ -134,6 +134,8 @@ export class Member {
   /** Messages that left, not yet taken by the test. */
   readonly outbox: Message[] = [];
   applied: Applied;
+  /** What it applied includes its own removal. */
+  removed = false;
   readies = 0;
 
   constructor(self: MemberId, options: MemberOptions = {}) {
@@ -170,6 +172,7 @@ export class Member {
       preVote: false,
       checkQuorum: false,
       applied: this.applied.index,
+      removed: this.removed,
       appendBytesMax: 1 << 20,
       inflightMessagesMax: 256,
       inflightBytesMax: 1 << 20,
@@ -228,8 +231,12 @@ export class Member {
     assert.equal(entry.index, this.applied.index + 1, "entries are applied without a gap");
     let { membership } = this.applied;
     if (entry.kind === EntryKind.membership) {
-      const outcome = planChange(membership, decodeChange(entry.data));
-      if (outcome.kind === "changed") ({ membership } = outcome);
+      const change = decodeChange(entry.data);
+      const outcome = planChange(membership, change);
+      if (outcome.kind === "changed") {
+        ({ membership } = outcome);
+        if (change.kind === "remove" && change.id === this.id) this.removed = true;
+      }
       this.raft.step({ kind: "membershipApplied", index: entry.index, membership });
     }
     this.applied = { index: entry.index, membership };

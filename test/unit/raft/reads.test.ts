@@ -145,4 +145,39 @@ describe("a linearizable read", () => {
     const replies = follower.takeReady().send.filter(isReply);
     assert.deepEqual(replies, []);
   });
+
+  it("is not confirmed by learners", () => {
+    const cluster = new Cluster(3, {}, 2);
+    cluster.elect(1);
+    for (const voter of [2, 3]) cluster.isolate(voter);
+    const leader = cluster.at(1);
+    leader.raft.step({ kind: "read", request: 6 });
+    cluster.settle();
+    cluster.tick(3);
+    assert.deepEqual(leader.reads, []);
+    assert.equal(leader.status.pendingReads, 1);
+    cluster.heal();
+    cluster.tick(1);
+    assert.deepEqual(leader.reads, [{ request: 6, index: 1 }]);
+  });
+
+  it("that is confirmed at a follower when the leader changes in the same turn is lost, once", () => {
+    const cluster = new Cluster(3);
+    cluster.elect(1);
+    const follower = cluster.at(2);
+    follower.raft.step({ kind: "read", request: 8 });
+    follower.settle();
+    cluster.deliver(cluster.collect()); // asked
+    cluster.at(1).settle();
+    cluster.deliver(cluster.collect()); // heartbeats
+    cluster.at(3).settle();
+    cluster.deliver(cluster.collect()); // the echo
+    cluster.at(1).settle();
+    cluster.deliver(cluster.collect()); // confirmed, and not yet taken
+    const later = (follower.status.term + 1) as typeof follower.status.term;
+    const [from, to] = [id(3), id(2)];
+    follower.receive({ kind: "heartbeat", from, to, term: later, commit: index(0), context: 0 });
+    follower.settle();
+    assert.deepEqual([follower.reads, follower.readsLost], [[], [8]]);
+  });
 });
