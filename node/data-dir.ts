@@ -24,6 +24,7 @@ import {
   rmSync,
   statSync,
   writeSync,
+  type Dirent,
 } from "node:fs";
 import { join } from "node:path";
 import { QuorateError } from "../src/base/errors.ts";
@@ -32,6 +33,9 @@ import type { MemberId } from "../src/raft/types.ts";
 
 /** Formats that this program writes; it reads every lower one. */
 export const FORMATS = { log: 1, store: 1, snapshot: 1 } as const;
+
+const MEMBER_ENTRY = /^(?:(?:FORMAT|IDENTITY|STORE)(?:\.new)?|LOCK|wal|store\.\d+)$/;
+const LOG_FILE = /^(?:[0-9a-f]{16}\.wal|vote)(?:\.tmp)?$/;
 
 export interface Identity {
   readonly clusterId: bigint;
@@ -154,13 +158,32 @@ export class DataDir {
     }
   }
 
-  /** A first start that was cut off: nothing was promised to anybody, so it begins anew. */
+  /** Whether there is a log: since the identity was written there always is. */
+  get hasLog(): boolean {
+    return entriesOf(this.wal).some((entry) => LOG_FILE.test(entry.name));
+  }
+
+  /** Refuses a place that holds what no member of ours left. Throws "configuration". */
+  checkForeign(): void {
+    const entries = entriesOf(this.member);
+    const foreign =
+      entries.find(({ name }) => !MEMBER_ENTRY.test(name)) ??
+      entriesOf(this.wal).find((entry) => entry.isFile() && !LOG_FILE.test(entry.name));
+    if (foreign === undefined) return;
+    throw new QuorateError(
+      "configuration",
+      `${join(foreign.parentPath, foreign.name)} is not Quorate's: choose an empty directory`,
+    );
+  }
+
+  /** A first start that was cut off: nothing was promised to anybody, so it begins anew. Removes only what is ours. */
   dropUnfinished(): void {
-    for (const name of existsSync(this.member) ? readdirSync(this.member) : []) {
-      if (name !== "LOCK") rmSync(join(this.member, name), { recursive: true, force: true });
+    for (const { name } of entriesOf(this.member)) {
+      if (name === "LOCK" || name === "wal" || !MEMBER_ENTRY.test(name)) continue;
+      rmSync(join(this.member, name), { recursive: true, force: true });
     }
-    for (const name of existsSync(this.wal) ? readdirSync(this.wal) : []) {
-      rmSync(join(this.wal, name), { recursive: true, force: true });
+    for (const entry of entriesOf(this.wal)) {
+      if (entry.isFile() && LOG_FILE.test(entry.name)) rmSync(join(this.wal, entry.name));
     }
   }
 
@@ -176,6 +199,10 @@ export class DataDir {
     fsyncSync(directory);
     closeSync(directory);
   }
+}
+
+function entriesOf(directory: string): Dirent[] {
+  return existsSync(directory) ? readdirSync(directory, { withFileTypes: true }) : [];
 }
 
 function readJson(path: string): Readonly<Record<string, unknown>> {

@@ -51,6 +51,7 @@ export interface OpenOptions {
 export async function openMember(options: OpenOptions): Promise<Opened> {
   const { config, logger } = options;
   const dataDir = new DataDir(config.dataDir, config.walDir);
+  if (!dataDir.isInhabited) dataDir.checkForeign();
   dataDir.prepare(logger);
   dataDir.checkFormat();
   const lock = await takeLock(dataDir);
@@ -86,11 +87,13 @@ async function openLocked(
   let identity: Identity;
   if (inhabited) {
     identity = dataDir.readIdentity();
+    refuseWithoutLog(dataDir);
     dataDir.dropUnusedStores();
   } else {
-    dataDir.dropUnfinished();
     const birth = await bootstrap(config, logger);
     ({ identity, members } = birth);
+    if (dataDir.hasLog) await refuseOrphanedLog(options, dataDir, identity);
+    dataDir.dropUnfinished();
   }
   const wal = await openWal(options, dataDir, identity);
   const requestIds = new RequestIds(identity.memberId, Date.now());
@@ -114,6 +117,32 @@ async function openLocked(
   const hardState = await meet(wal.wal, wal.recovery.hardState, machine);
   if (!inhabited) dataDir.writeIdentity(identity);
   return { dataDir, identity, wal: wal.wal, machine, hardState, requestIds, openMachine, unlock };
+}
+
+/** Its votes and what it acknowledged went with the log: as the same member it could vote twice. */
+function refuseWithoutLog(dataDir: DataDir): void {
+  if (dataDir.hasLog) return;
+  throw new QuorateError(
+    "corruption",
+    `${dataDir.wal} holds no log, but this member had one: put it back, or remove the member and add a new one`,
+  );
+}
+
+/** A log whose data directory is gone is no unfinished start if it ever voted or took an entry. */
+async function refuseOrphanedLog(
+  options: OpenOptions,
+  dataDir: DataDir,
+  identity: Identity,
+): Promise<void> {
+  const { wal, recovery } = await openWal(options, dataDir, identity);
+  const { term, vote } = recovery.hardState;
+  const used = wal.lastIndex() > BIRTH_INDEX || term > BIRTH_TERM || vote !== NO_MEMBER;
+  await wal.close();
+  if (!used) return;
+  throw new QuorateError(
+    "configuration",
+    `${dataDir.wal} is the log of a member whose data directory is missing: put that back, or choose another --wal-dir`,
+  );
 }
 
 async function openWal(
