@@ -1,6 +1,6 @@
 /** Ranges on the wire and in the index. */
 import { toKey, type Key } from "../base/bytes.ts";
-import { OPEN_END } from "../mvcc/tree-index.ts";
+import { OPEN_END } from "../mvcc/tree-walk.ts";
 
 /**
  * The end of a range as the index takes it: null for the one key (empty on the wire), OPEN_END for no end (a single zero

@@ -18,7 +18,7 @@ import type { Core } from "./core.ts";
 import { HistoryHasher, type HashShelf, recordKeyOf } from "./hash.ts";
 import { keyOf } from "./record.ts";
 import { readRevisionKey, type Revision, toRevisionKey } from "./revision.ts";
-import { OPEN_END } from "./tree-index.ts";
+import { OPEN_END } from "./tree-walk.ts";
 
 const SCHEDULED: Uint8Array = Buffer.from("scheduledCompactRev", "latin1");
 const FINISHED: Uint8Array = Buffer.from("finishedCompactRev", "latin1");

@@ -16,7 +16,7 @@ import { SUB_MAX } from "./key-index.ts";
 import { SLICE_MS } from "./pace.ts";
 import { keyOf } from "./record.ts";
 import { readRevisionKey, REVISION_KEY_BYTES, type Revision, toRevisionKey } from "./revision.ts";
-import { OPEN_END } from "./tree-index.ts";
+import { OPEN_END } from "./tree-walk.ts";
 
 /** Comparable between members only where revision and compact revision are equal. */
 export interface HistoryHash {

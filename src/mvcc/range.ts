@@ -2,9 +2,9 @@
 import { type Key, successor } from "../base/bytes.ts";
 import type { Core } from "./core.ts";
 import { SUB_MAX } from "./key-index.ts";
+import { slotVersionAt } from "./leaf-slot.ts";
 import type { Position } from "./pins.ts";
 import type { Revision } from "./revision.ts";
-import { slotVersionAt } from "./tree-index.ts";
 import type { Leaf } from "./tree-node.ts";
 import type { Version } from "./version.ts";
 

@@ -1,16 +1,18 @@
 /** The index out of the store: every record once, in the order of revisions, each checked, and all of them counted. */
 import type { Backend, BackendRow } from "../backend/backend.ts";
 import { Bucket } from "../backend/buckets.ts";
-import { BucketTotals, corruption } from "../backend/record.ts";
+import { BucketTotals, corruption, CRC_BYTES, toRecordKey } from "../backend/record.ts";
 import type { Key } from "../base/bytes.ts";
 import { QuorateError } from "../base/errors.ts";
 import { RecordReader } from "./record.ts";
-import { readU64, REVISION_KEY_BYTES } from "./revision.ts";
+import { readU64, REVISION_KEY_BYTES, type Revision, toRevisionKey } from "./revision.ts";
 import type { TreeIndex } from "./tree-index.ts";
 
 /** One read of the backend, so that the next runs beside the work on this one from start to end. */
 const ROWS_MAX = 16_384;
 const BYTES_MAX = 256 * 1024;
+/** Records that enter the index together. */
+const CHUNK_RECORDS = 32_768;
 
 /** What a scan of the store found besides the keys. */
 export interface Rebuilt {
@@ -43,6 +45,7 @@ export async function rebuildIndex(
       for (const row of batch) scan.add(row);
       batch = await coming;
     }
+    scan.index();
   } finally {
     await rows.close();
     await view.close();
@@ -63,6 +66,13 @@ class Scan {
   sub = 0;
   readonly #index: TreeIndex;
   readonly #reader = new RecordReader();
+  /** Met, but not in the index yet, as parallel arrays in the order of revisions. */
+  #keys: Key[] = [];
+  readonly #mains = new Float64Array(CHUNK_RECORDS);
+  readonly #subs = new Float64Array(CHUNK_RECORDS);
+  readonly #creates = new Float64Array(CHUNK_RECORDS);
+  /** 0 for a tombstone. */
+  readonly #versions = new Float64Array(CHUNK_RECORDS);
 
   constructor(index: TreeIndex) {
     this.#index = index;
@@ -70,7 +80,7 @@ class Scan {
 
   add(row: BackendRow): void {
     const [recordKey, value] = row;
-    const payload = this.totals.addStored(recordKey, value);
+    this.totals.countStored(recordKey, value);
     const tombstone = recordKey.length === REVISION_KEY_BYTES + 2;
     if (!tombstone && recordKey.length !== REVISION_KEY_BYTES + 1) {
       throw corruption(recordKey, "it is no revision");
@@ -78,16 +88,48 @@ class Scan {
     this.main = readU64(recordKey, 1);
     this.sub = readU64(recordKey, 9);
     const reader = this.#reader;
-    reader.read(payload);
-    const key = reader.key(payload);
-    if (tombstone) {
-      if (this.leases.size > 0) this.leases.delete(key);
-      if (this.#index.restoreTombstone(key, this.main, this.sub)) return;
-      throw corruption(recordKey, "it deletes a deleted key");
-    }
-    this.#index.restorePut(key, this.main, this.sub, reader.create, reader.version);
-    const lease = reader.lease(payload);
+    reader.read(value, value.length - CRC_BYTES);
+    const key = reader.key(value);
+    const at = this.#keys.push(key) - 1;
+    this.#mains[at] = this.main;
+    this.#subs[at] = this.sub;
+    this.#creates[at] = reader.create;
+    this.#versions[at] = tombstone ? 0 : reader.version;
+    const lease = tombstone ? 0n : reader.lease(value);
     if (lease !== 0n) this.leases.set(key, lease);
     else if (this.leases.size > 0) this.leases.delete(key);
+    if (at === CHUNK_RECORDS - 1) this.index();
   }
+
+  /**
+   * Enters what was met into the index: in the order of keys, so that the way down to a leaf is gone once for all of its keys,
+   * and in the order of revisions for each key.
+   */
+  index(): void {
+    const keys = this.#keys;
+    this.#keys = [];
+    for (const at of ordered(keys)) {
+      const key = keys[at] as Key;
+      const main = this.#mains[at] as number;
+      const sub = this.#subs[at] as number;
+      const version = this.#versions[at] as number;
+      if (version > 0) {
+        this.#index.restorePut(key, main, sub, this.#creates[at] as number, version);
+      } else if (!this.#index.restoreTombstone(key, main, sub)) {
+        const recordKey = toRecordKey(Bucket.keys, toRevisionKey(main as Revision, sub, true));
+        throw corruption(recordKey, "it deletes a deleted key");
+      }
+    }
+  }
+}
+
+/** The places of `keys` in ascending order of the keys; equal ones stay in their order. */
+function ordered(keys: readonly Key[]): Uint32Array {
+  const places = new Uint32Array(keys.length);
+  for (let at = 0; at < places.length; at++) places[at] = at;
+  return places.sort((a, b) => {
+    const [left, right] = [keys[a] as Key, keys[b] as Key];
+    if (left === right) return a - b;
+    return left < right ? -1 : 1;
+  });
 }

@@ -143,15 +143,16 @@ export class RecordReader {
   valueTag = 0;
   valueFrom = 0;
   valueEnd = 0;
-  /** Start of the lease field's tag; equal to the record's length without lease. */
+  /** Start of the lease field's tag; equal to the record's end without lease. */
   leaseTag = 0;
   #at = 0;
+  #end = 0;
 
-  /** Scans `record`; the fields hold until the next call. */
-  read(record: Uint8Array): void {
-    const end = record.length;
+  /** Scans the record in the first `end` bytes of `record`; the fields hold until the next call. */
+  read(record: Uint8Array, end: number = record.length): void {
     if (end < 2 || record[0] !== TAG_KEY) throw damaged();
     this.#at = 1;
+    this.#end = end;
     const keyLength = this.#varint(record);
     this.keyFrom = this.#at;
     this.keyEnd = this.#at + keyLength;
@@ -171,10 +172,11 @@ export class RecordReader {
 
   /** The lease's id, 0 if none. After `read` of the same record. */
   lease(record: Uint8Array): bigint {
-    if (this.leaseTag === record.length) return 0n;
+    const end = this.#end;
+    if (this.leaseTag === end) return 0n;
     let lease = 0n;
     let shift = 0n;
-    for (let at = this.leaseTag + 1; at < record.length; at++) {
+    for (let at = this.leaseTag + 1; at < end; at++) {
       const byte = record[at] ?? 0;
       lease |= BigInt(byte & 0x7f) << shift;
       if (byte < 0x80) return BigInt.asIntN(64, lease);
@@ -189,7 +191,7 @@ export class RecordReader {
   }
 
   #field(record: Uint8Array, tag: number): number {
-    if (record[this.#at] !== tag) return 0;
+    if (this.#at >= this.#end || record[this.#at] !== tag) return 0;
     this.#at++;
     return this.#varint(record);
   }

@@ -13,14 +13,14 @@ import { Core } from "./core.ts";
 import { hashHistory, type HashOutcome, HashShelf, type HistoryHash } from "./hash.ts";
 import { previousRecord, readChanges } from "./history.ts";
 import { SUB_MAX } from "./key-index.ts";
+import { slotVersionAt } from "./leaf-slot.ts";
 import type { Pace } from "./pace.ts";
 import type { Pin, Position } from "./pins.ts";
 import type { RangeOutcome, RangeQuery, RangeRefusal, RangeRows, RangeSummary } from "./range.ts";
 import { Reader, type RangeSink } from "./reader.ts";
 import { rebuildIndex } from "./rebuild.ts";
 import { FIRST_REVISION, type Revision } from "./revision.ts";
-import type { LeafVisitor } from "./tree-index.ts";
-import { slotVersionAt } from "./tree-index.ts";
+import type { LeafVisitor } from "./tree-walk.ts";
 import type { Version } from "./version.ts";
 import { WriteTxn } from "./write-txn.ts";
 

@@ -6,16 +6,12 @@
  */
 import { assert } from "../base/assert.ts";
 import { type Key, successor } from "../base/bytes.ts";
-import { compactGenerations, Generation, retainedAt, versionAt } from "./key-index.ts";
+import { Generation, retainedAt } from "./key-index.ts";
+import { compactLeaf, newestAt, onlyPut, slotVersionAt } from "./leaf-slot.ts";
 import { Inner, INNER_MAX, Leaf, LEAF_MAX, type Node } from "./tree-node.ts";
+import { type LeafVisitor, maybeMerge, OPEN_END, visitNode } from "./tree-walk.ts";
 import { type CachedRecord, ValueCache } from "./value-cache.ts";
-import { Version } from "./version.ts";
-
-/** The `end` of an interval without one. */
-export const OPEN_END: Key = "" as Key;
-
-/** Sees the slots [from, end) of a leaf; false stops the walk. Must not change the tree. */
-export type LeafVisitor = (leaf: Leaf, from: number, end: number) => boolean;
+import type { Version } from "./version.ts";
 
 export class TreeIndex {
   readonly cache: ValueCache;
@@ -28,6 +24,10 @@ export class TreeIndex {
   /** Where it ended: the slot of the key, or where it would be. */
   #leaf: Leaf = this.#root as Leaf;
   #slot = 0;
+  /** The first key that belongs to a later leaf; null if there is none. */
+  #upper: Key | null = null;
+  /** Whether path, leaf and upper bound still hold: no node was split, joined or removed since. */
+  #settled = false;
 
   constructor(cacheBytesMax: number) {
     this.cache = new ValueCache(cacheBytesMax, (entry) => this.#evicted(entry));
@@ -46,7 +46,7 @@ export class TreeIndex {
   /** The live version of `key` now, with its record if that is cached. */
   current(key: Key): Version | null {
     if (!this.#seek(key)) return null;
-    return this.#currentAt(this.#leaf, this.#slot);
+    return newestAt(this.#leaf, this.#slot);
   }
 
   /** The cached entry of a live key, marked as used; null where it is not cached, or not live. */
@@ -74,7 +74,7 @@ export class TreeIndex {
     }
     const leaf = this.#leaf;
     const slot = this.#slot;
-    const previous = this.#currentAt(leaf, slot);
+    const previous = newestAt(leaf, slot);
     const history = leaf.historyAt(slot);
     if (history === null || !history.ended) {
       const life = history ?? onlyPut(leaf, slot);
@@ -97,7 +97,7 @@ export class TreeIndex {
     if (!this.#seek(key)) return null;
     const leaf = this.#leaf;
     const slot = this.#slot;
-    const previous = this.#currentAt(leaf, slot);
+    const previous = newestAt(leaf, slot);
     if (previous === null) return null;
     const life = leaf.historyAt(slot) ?? onlyPut(leaf, slot);
     life.append(main, sub);
@@ -202,18 +202,6 @@ export class TreeIndex {
     return next;
   }
 
-  #currentAt(leaf: Leaf, slot: number): Version | null {
-    const history = leaf.historyAt(slot);
-    const entry = leaf.cachedAt(slot);
-    const record = entry === null ? null : entry.record;
-    const main = leaf.mains[slot] ?? 0;
-    const sub = leaf.subs[slot] ?? 0;
-    const key = leaf.keys[slot] as Key;
-    if (history === null) return new Version(key, main, main, sub, 1, record);
-    if (history.ended) return null;
-    return new Version(key, history.create, main, sub, history.version, record);
-  }
-
   #cacheAt(leaf: Leaf, slot: number, record: Uint8Array): void {
     const entry = leaf.cachedAt(slot);
     if (entry !== null) {
@@ -233,10 +221,35 @@ export class TreeIndex {
 
   /** Finds `key`: the path, the leaf, and its slot or where it would be. */
   #seek(key: Key): boolean {
+    if (this.#settled && this.#isNear(key)) {
+      const { keys, count } = this.#leaf;
+      const next = this.#slot + 1;
+      // Right behind the key before, often; else it is looked for.
+      const follows =
+        next <= count &&
+        (keys[next - 1] as Key) < key &&
+        (next === count || key <= (keys[next] as Key));
+      this.#slot = follows ? next : this.#leaf.lowerBound(key);
+    } else {
+      this.#descend(key);
+      this.#slot = this.#leaf.lowerBound(key);
+    }
+    return this.#slot < this.#leaf.count && this.#leaf.keys[this.#slot] === key;
+  }
+
+  /** Whether `key` belongs to the leaf of the last descent: keys often come in order. */
+  #isNear(key: Key): boolean {
+    const { keys, count } = this.#leaf;
+    return count > 0 && (keys[0] as Key) <= key && (this.#upper === null || key < this.#upper);
+  }
+
+  #descend(key: Key): void {
     let node = this.#root;
     let depth = 0;
+    let upper: Key | null = null;
     while (node instanceof Inner) {
       const at = node.childFor(key);
+      if (at < node.separators.length) upper = node.separators[at] as Key;
       this.#path[depth] = node;
       this.#pathAt[depth] = at;
       depth++;
@@ -244,8 +257,8 @@ export class TreeIndex {
     }
     this.#depth = depth;
     this.#leaf = node;
-    this.#slot = node.lowerBound(key);
-    return this.#slot < node.count && node.keys[this.#slot] === key;
+    this.#upper = upper;
+    this.#settled = true;
   }
 
   #addLive(change: number): void {
@@ -261,6 +274,7 @@ export class TreeIndex {
   #insert(key: Key, main: number, sub: number): void {
     if (this.#leaf.count === LEAF_MAX) {
       this.#splitLeaf(key);
+      this.#settled = false;
       this.#seek(key);
     }
     this.#leaf.insert(this.#slot, key, main, sub);
@@ -300,6 +314,7 @@ export class TreeIndex {
     assert(this.#leaf.cachedAt(this.#slot) === null, "a deleted key has no cached value");
     this.#leaf.remove(this.#slot);
     this.#keyCount--;
+    this.#settled = false;
     if (this.#depth === 0) return;
     const parent = this.#path[this.#depth - 1] as Inner;
     const at = this.#pathAt[this.#depth - 1] as number;
@@ -338,71 +353,4 @@ export class TreeIndex {
     }
     return live + node.countLive(0, node.lowerBound(key));
   }
-}
-
-/** The live version in a slot at (main, sub), with its record where that is the cached one. */
-export function slotVersionAt(leaf: Leaf, slot: number, main: number, sub: number): Version | null {
-  const history = leaf.historyAt(slot);
-  const key = leaf.keys[slot] as Key;
-  const newest = leaf.mains[slot] as number;
-  const newestSub = leaf.subs[slot] as number;
-  const sees = newest < main || (newest === main && newestSub <= sub);
-  if (!sees) return history === null ? null : versionAt(key, history, main, sub);
-  if (history !== null && history.ended) return null;
-  const entry = leaf.cachedAt(slot);
-  const record = entry === null ? null : entry.record;
-  if (history === null) return new Version(key, newest, newest, newestSub, 1, record);
-  return new Version(key, history.create, newest, newestSub, history.version, record);
-}
-
-/** The history of a key that had none: the put that created it. */
-function onlyPut(leaf: Leaf, slot: number): Generation {
-  const main = leaf.mains[slot] as number;
-  const life = new Generation(main, 1, null);
-  life.append(main, leaf.subs[slot] as number);
-  return life;
-}
-
-function visitNode(node: Node, from: Key, end: Key, visitor: LeafVisitor): boolean {
-  if (node instanceof Leaf) {
-    const first = from === "" ? 0 : node.lowerBound(from);
-    const last = end === OPEN_END ? node.count : node.lowerBound(end);
-    return first >= last || visitor(node, first, last);
-  }
-  const first = from === "" ? 0 : node.childFor(from);
-  const last = end === OPEN_END ? node.children.length - 1 : node.childFor(end);
-  for (let at = first; at <= last; at++) {
-    const below = node.children[at] as Node;
-    const low = at === first ? from : ("" as Key);
-    const high = at === last ? end : OPEN_END;
-    if (!visitNode(below, low, high, visitor)) return false;
-  }
-  return true;
-}
-
-function compactLeaf(leaf: Leaf, from: number, end: number, main: number, vanished: Key[]): void {
-  for (let slot = from; slot < end; slot++) {
-    const history = leaf.historyAt(slot);
-    if (history === null) continue;
-    const left = compactGenerations(history, main);
-    if (left === null) {
-      vanished.push(leaf.keys[slot] as Key);
-      continue;
-    }
-    const plain =
-      left.older === null && left.mains.length === 1 && !left.ended && left.version === 1;
-    if (plain && left.create === left.mains[0]) leaf.setHistory(slot, null);
-  }
-}
-
-/** Moves the leaf after `at` into the one at `at` if both then fill three quarters at most. */
-function maybeMerge(parent: Inner, at: number): boolean {
-  const left = parent.children[at];
-  const right = parent.children[at + 1];
-  if (!(left instanceof Leaf) || !(right instanceof Leaf)) return false;
-  if (left.count + right.count > (LEAF_MAX >> 2) * 3) return false;
-  right.moveTail(0, left);
-  parent.removeChild(at + 1);
-  parent.lives[at] = left.live;
-  return true;
 }

@@ -3,7 +3,8 @@ import { describe, it } from "node:test";
 
 import type { Key } from "../../../src/base/bytes.ts";
 import { Prng } from "../../../src/base/prng.ts";
-import { OPEN_END, TreeIndex } from "../../../src/mvcc/tree-index.ts";
+import { TreeIndex } from "../../../src/mvcc/tree-index.ts";
+import { OPEN_END } from "../../../src/mvcc/tree-walk.ts";
 
 const seed = Number(process.env["SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 
