@@ -28,7 +28,7 @@ describe("openRecord", () => {
       damaged[bit >> 3] = (damaged[bit >> 3] ?? 0) ^ (1 << (bit & 7));
       const key = damaged.subarray(0, recordKey.length);
       assert.throws(() => openRecord(key, damaged.subarray(recordKey.length)), {
-        kind: "corruption",
+        code: "corruption",
       });
     }
     assert.throws(() => openRecord(recordKey, value.subarray(0, 3)), { code: "corruption" });
