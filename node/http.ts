@@ -19,7 +19,7 @@ const MISDIRECTED: HttpResponse = {
   body: "the Host header names no allowed host: see --host-whitelist\n",
 };
 
-export function buildHttp(host: Host, registry: Registry): HttpHandler {
+export function buildHttp(host: Host, registry: () => Promise<Registry>): HttpHandler {
   const allowed = new Set(host.config.hostWhitelist);
   return (request, respond) => {
     if (!isAllowedHost(request, allowed)) {
@@ -36,7 +36,11 @@ export function buildHttp(host: Host, registry: Registry): HttpHandler {
   };
 }
 
-async function answer(host: Host, registry: Registry, request: HttpRequest): Promise<HttpResponse> {
+async function answer(
+  host: Host,
+  registry: () => Promise<Registry>,
+  request: HttpRequest,
+): Promise<HttpResponse> {
   const url = new URL(request.target, "http://member");
   const [, first = "", second = null] = url.pathname.split("/");
   const known = ["health", "livez", "readyz", "version", "metrics"].includes(first);
@@ -50,12 +54,11 @@ async function answer(host: Host, registry: Registry, request: HttpRequest): Pro
       return await probes(host, first, second === "" ? null : second, url.searchParams);
     case "version":
       return version(host);
-    default:
-      return {
-        status: 200,
-        headers: { "content-type": registry.contentType },
-        body: await registry.metrics(),
-      };
+    default: {
+      const metrics = await registry();
+      const headers = { "content-type": metrics.contentType };
+      return { status: 200, headers, body: await metrics.metrics() };
+    }
   }
 }
 

@@ -8,11 +8,11 @@ import { AssertionError } from "../src/base/assert.ts";
 import { CallStats } from "./call-stats.ts";
 import { monotonicClock } from "./clock.ts";
 import type { Config } from "./config.ts";
+import { handOver } from "./handover.ts";
 import { exponentialBounds, HandHistogram } from "./histogram.ts";
 import { buildHttp } from "./http.ts";
 import type { MemberLog } from "./log.ts";
 import { Member } from "./member.ts";
-import { buildMetrics } from "./metrics.ts";
 import { notifyReady } from "./notify.ts";
 import { openMember } from "./open.ts";
 import { buildPeerRouter, type ReceivedBytes } from "./peer/server.ts";
@@ -83,9 +83,11 @@ export async function serve(options: ServeOptions): Promise<Running> {
     onError,
   });
   const watchdog = new StreamWatchdog();
-  const { clients, plain } = buildListeners(options, member, watchdog, (calls, server) =>
-    buildMetrics({ member, calls, clients: server, received, ...histograms }),
-  );
+  const { clients, plain } = buildListeners(options, member, watchdog, async (calls, server) => {
+    // Loaded at the first scrape: a start does not wait for it.
+    const { buildMetrics } = await import("./metrics.ts");
+    return buildMetrics({ member, calls, clients: server, received, ...histograms });
+  });
   late.clients = clients;
   await listenAll(peers, config.listenPeerUrls);
   member.start();
@@ -97,7 +99,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
     member,
     stop: async () => {
       clearInterval(poll);
-      await member.handOver();
+      await handOver(member);
       await Promise.all([clients.drain(DRAIN_MS), plain.close()]);
       await member.stop();
       await peers.close();
@@ -110,7 +112,7 @@ function buildListeners(
   options: ServeOptions,
   member: Member,
   watchdog: StreamWatchdog,
-  metrics: (calls: CallStats, clients: GrpcServer) => Registry,
+  metrics: (calls: CallStats, clients: GrpcServer) => Promise<Registry>,
 ): { readonly clients: GrpcServer; readonly plain: GrpcServer } {
   const { config, logger } = options;
   const onError = errorHandler(options);
@@ -132,7 +134,8 @@ function buildListeners(
     observer,
     onError,
   });
-  http = buildHttp(member, metrics(observer, clients));
+  let registry: Promise<Registry> | null = null;
+  http = buildHttp(member, () => (registry ??= metrics(observer, clients)));
   const plain = new GrpcServer({ router: new Map(), http, limits, observer: null, onError });
   return { clients, plain };
 }

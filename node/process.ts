@@ -1,0 +1,91 @@
+/** The process: arguments in, exit code out. `main.ts` starts it. */
+import { AssertionError } from "../src/base/assert.ts";
+import { QuorateError } from "../src/base/errors.ts";
+import { loadConfig, type Config } from "./config.ts";
+import { helpText } from "./help.ts";
+import { openLog, type MemberLog } from "./log.ts";
+import { serve, type Running } from "./serve.ts";
+import { CLUSTER_VERSION, ETCD_VERSION, QUORATE_VERSION } from "./version.ts";
+
+const EXIT_FAILURE = 1;
+const EXIT_USAGE = 2;
+/** A member that cannot stop in time stops anyway: its log is durable at every moment. */
+const STOP_MS_MAX = 20_000;
+
+export async function main(args: readonly string[]): Promise<void> {
+  if (args.includes("--help") || args.includes("-h")) {
+    process.stdout.write(helpText());
+    return;
+  }
+  if (args.includes("--version")) {
+    process.stdout.write(
+      `quorate ${QUORATE_VERSION}\netcd API ${ETCD_VERSION}, cluster ${CLUSTER_VERSION}\nnode ${process.version}\n`,
+    );
+    return;
+  }
+  let config: Config;
+  try {
+    config = loadConfig(args, process.env);
+  } catch (error) {
+    if (!(error instanceof QuorateError)) throw error;
+    process.stderr.write(`quorate: ${error.message}\n`);
+    process.exitCode = EXIT_USAGE;
+    return;
+  }
+  await run(config);
+}
+
+async function run(config: Config): Promise<void> {
+  const logger = openLog(config.logLevel, config.logOutputs);
+  const fatal = (error: unknown): never => die(logger, error);
+  process.on("uncaughtException", fatal);
+  process.on("unhandledRejection", fatal);
+  let running: Running | null = null;
+  let stopping = false;
+  const stop = (reason: string): void => {
+    if (stopping) return;
+    stopping = true;
+    logger.info({ reason }, "stopping");
+    setTimeout(
+      () => die(logger, new Error("the member did not stop in time")),
+      STOP_MS_MAX,
+    ).unref();
+    void (running?.stop() ?? Promise.resolve()).then(() => {
+      logger.info({}, "stopped");
+      logger.flush();
+      process.exit(0);
+    }, fatal);
+  };
+  process.on("SIGTERM", () => stop("SIGTERM"));
+  process.on("SIGINT", () => stop("SIGINT"));
+  try {
+    running = await serve({ config, logger, onEnd: stop, onFatal: fatal });
+  } catch (error) {
+    const known = QuorateError.from(error);
+    logger.error(
+      { code: known.code, reason: known.message, cause: causeOf(known) },
+      "cannot start",
+    );
+    logger.flush();
+    process.stderr.write(`quorate: ${known.message}\n`);
+    process.exit(known.code === "configuration" ? EXIT_USAGE : EXIT_FAILURE);
+  }
+}
+
+/** A broken invariant, a failed write, a damaged record: what is durable is right, so the process ends at once. */
+function die(logger: MemberLog, error: unknown): never {
+  const known = QuorateError.from(error);
+  const kind = error instanceof AssertionError ? "broken invariant" : "fatal error";
+  const stack = error instanceof Error ? error.stack : undefined;
+  logger.error(
+    { reason: known.message, cause: causeOf(known), stack },
+    `${kind}: the process ends`,
+  );
+  logger.flush();
+  process.exit(EXIT_FAILURE);
+}
+
+function causeOf(error: Error): string | undefined {
+  const { cause } = error;
+  return cause instanceof Error ? cause.message : undefined;
+}
