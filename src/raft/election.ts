@@ -88,11 +88,22 @@ function enterTerm(core: Core, term: Term): void {
   core.heartbeatFrom = NO_MEMBER;
 }
 
+/**
+ * Asks those who have not answered once more: with every tick. Whose election timeout is the first to pass is still ignored by
+ * who heard the leader a moment later; to wait for another timeout would double the time without a leader.
+ */
+export function askAgain(core: Core): void {
+  const { role } = core;
+  if (role.kind !== "preCandidate") return;
+  const term = (core.term + 1) as Term;
+  requestVotes(core, role, { kind: "preVote", term, transfer: false });
+}
+
 function startPreVote(core: Core): void {
   const role = becomeCandidate(core, "preCandidate");
   const term = (core.term + 1) as Term;
   if (count(core, role, false)) return;
-  requestVotes(core, { kind: "preVote", term, transfer: false });
+  requestVotes(core, role, { kind: "preVote", term, transfer: false });
 }
 
 function startVote(core: Core, transfer: boolean): void {
@@ -100,7 +111,7 @@ function startVote(core: Core, transfer: boolean): void {
   const role = becomeCandidate(core, "candidate");
   core.vote = core.id;
   if (count(core, role, transfer)) return;
-  requestVotes(core, { kind: "vote", term: core.term, transfer });
+  requestVotes(core, role, { kind: "vote", term: core.term, transfer });
 }
 
 function becomeCandidate(core: Core, kind: "preCandidate" | "candidate"): CandidateRole {
@@ -118,11 +129,15 @@ function becomeCandidate(core: Core, kind: "preCandidate" | "candidate"): Candid
  * Requests leave only after this term and vote are durable (a pre-vote's need not): so any vote that comes in answer, and the
  * leadership it leads to, is backed by this member's own, and no term is ever led twice.
  */
-function requestVotes(core: Core, ask: Pick<VoteMessage, "kind" | "term" | "transfer">): void {
+function requestVotes(
+  core: Core,
+  role: CandidateRole,
+  ask: Pick<VoteMessage, "kind" | "term" | "transfer">,
+): void {
   const { id: from, log } = core;
   const queue = ask.kind === "vote" ? core.sendAfterSync : core.send;
   for (const to of core.membership.voters) {
-    if (to === from) continue;
+    if (role.ballots.has(to)) continue;
     const { kind, term, transfer } = ask;
     queue.push({ kind, from, to, term, lastIndex: log.last, lastTerm: log.lastTerm, transfer });
   }

@@ -2,7 +2,7 @@
 import { assert } from "../base/assert.ts";
 import type { Core, FollowerRole, Proposal, StepOutcome } from "./core.ts";
 import { makePropose } from "./core.ts";
-import { campaign } from "./election.ts";
+import { askAgain, campaign } from "./election.ts";
 import { assertMembership } from "./membership.ts";
 import type { AppendMessage, HeartbeatMessage, SnapshotMessage } from "./message.ts";
 import { askReads } from "./read-index.ts";
@@ -13,7 +13,10 @@ import type { MemberId } from "./types.ts";
 /** Time passes for a follower or a candidate. */
 export function tickElection(core: Core): void {
   core.electionElapsed++;
-  if (core.electionElapsed < core.electionTimeout || !core.promotable) return;
+  if (core.electionElapsed < core.electionTimeout || !core.promotable) {
+    askAgain(core);
+    return;
+  }
   core.electionElapsed = 0;
   campaign(core, false);
 }

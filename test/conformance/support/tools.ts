@@ -73,8 +73,8 @@ export async function until(
   }
 }
 
-/** The value below which a share `of` (0…1) of the samples lies. */
+/** The least sample that a share `of` (0…1) of them does not exceed. */
 export function percentile(samples: readonly number[], of: number): number {
   const sorted = samples.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * of))] ?? Number.NaN;
+  return sorted[Math.max(0, Math.ceil(sorted.length * of) - 1)] ?? Number.NaN;
 }
