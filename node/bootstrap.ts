@@ -15,6 +15,8 @@ export interface Birth {
   readonly identity: Identity;
   /** All members of a new cluster; null for a member that joins: it gets them with the state. */
   readonly members: readonly Member[] | null;
+  /** Whom a member that joins talks to until it has them from the state; none for a new cluster. */
+  readonly peers: readonly Member[];
 }
 
 const ASK_DEADLINE_MS = 2_000;
@@ -51,6 +53,7 @@ export function bootstrapNew(config: Config): Birth {
       incarnation: FIRST_INCARNATION,
     },
     members,
+    peers: [],
   };
 }
 
@@ -65,7 +68,7 @@ function checkAdvertised(config: Config, own: readonly string[]): void {
 }
 
 /** Finds itself, by its peer URLs, among the members that the running cluster names. */
-async function bootstrapExisting(config: Config, logger: Logger): Promise<Birth> {
+export async function bootstrapExisting(config: Config, logger: Logger): Promise<Birth> {
   const own = new Set(config.initialCluster.get(config.name) ?? config.advertisePeerUrls);
   const others = [...config.initialCluster.values()].flat().filter((url) => !own.has(url));
   if (others.length === 0) {
@@ -106,5 +109,6 @@ function findSelf(described: DescribeResponse, own: ReadonlySet<string>): Birth 
       incarnation: described.incarnation,
     },
     members: null,
+    peers: described.members.map(({ id, peerUrls }) => storedMember({ id, peerUrls })),
   };
 }

@@ -7,7 +7,7 @@ import { Machine } from "../src/machine/machine.ts";
 import type { Member } from "../src/machine/members.ts";
 import { NO_MEMBER, type HardState, type Index, type Term } from "../src/raft/types.ts";
 import { Wal } from "../src/wal/wal.ts";
-import { bootstrap } from "./bootstrap.ts";
+import { bootstrap, bootstrapExisting } from "./bootstrap.ts";
 import { systemRandom } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { DataDir, type Identity } from "./data-dir.ts";
@@ -30,6 +30,8 @@ export interface Opened {
   readonly machine: Machine;
   readonly hardState: HardState;
   readonly requestIds: RequestIds;
+  /** Whom to talk to while the store knows no member: the state that names them comes from there. */
+  readonly peers: readonly Member[];
   /** Opens the state in another store, as that of this member. */
   readonly openMachine: (backend: Backend) => Promise<Machine>;
   /** Lets another process have the directory. */
@@ -84,6 +86,7 @@ async function openLocked(
   const { config, logger } = options;
   const inhabited = dataDir.isInhabited;
   let members: readonly Member[] | null = null;
+  let peers: readonly Member[] = [];
   let identity: Identity;
   if (inhabited) {
     identity = dataDir.readIdentity();
@@ -91,7 +94,7 @@ async function openLocked(
     dataDir.dropUnusedStores();
   } else {
     const birth = await bootstrap(config, logger);
-    ({ identity, members } = birth);
+    ({ identity, members, peers } = birth);
     if (dataDir.hasLog) await refuseOrphanedLog(options, dataDir, identity);
     dataDir.dropUnfinished();
   }
@@ -116,7 +119,12 @@ async function openLocked(
   }
   const hardState = await meet(wal.wal, wal.recovery.hardState, machine);
   if (!inhabited) dataDir.writeIdentity(identity);
-  return { dataDir, identity, wal: wal.wal, machine, hardState, requestIds, openMachine, unlock };
+  else if (machine.members.list().length === 0) {
+    // It joined and was stopped before the state came.
+    ({ peers } = await bootstrapExisting(config, logger));
+  }
+  const parts = { dataDir, identity, wal: wal.wal, machine, hardState, requestIds, peers };
+  return { ...parts, openMachine, unlock };
 }
 
 /** Its votes and what it acknowledged went with the log: as the same member it could vote twice. */
