@@ -2,18 +2,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import {
-  FailoverClient,
-  type Fields,
-  MemberClient,
-  statusOf,
-} from "../../../conformance/support/client.ts";
+import { FailoverClient, type Fields, MemberClient } from "../../../conformance/support/client.ts";
 import type { Cluster, Member } from "../../../conformance/support/cluster.ts";
 import { until } from "../../../conformance/support/tools.ts";
 import { awaitLeader, statusFields, withClient, withMembers } from "./support.ts";
 
 /** Of the cluster, an election timeout as `support.ts` has it. */
 const ELECTION_MS = 500;
+const REFUSED = /re-configuration failed due to not enough started members/;
 const ENDED = /"reason":"the member has been removed from the cluster"/;
 
 async function idOf(member: Member): Promise<string> {
@@ -86,10 +82,7 @@ describe("a member that is removed", () => {
       await client.call("KV/Put", { key: Buffer.from("alone"), value: Buffer.from("v") }, 10_000);
 
       const id = await idOf(last);
-      await assert.rejects(client.call("Cluster/MemberRemove", { ID: id }), (thrown) => {
-        assert.equal(statusOf(thrown), 9);
-        return true;
-      });
+      await assert.rejects(client.call("Cluster/MemberRemove", { ID: id }), REFUSED);
       await client.call("KV/Put", { key: Buffer.from("alone"), value: Buffer.from("w") });
       client.close();
     });
@@ -129,10 +122,7 @@ describe("a member that is removed", () => {
     await withMembers(1, ["--strict-reconfig-check=false"], async (cluster) => {
       const only = cluster.member(0);
       const id = await idOf(only);
-      await assert.rejects(remove(only, id), (thrown) => {
-        assert.equal(statusOf(thrown), 9);
-        return true;
-      });
+      await assert.rejects(remove(only, id), REFUSED);
       await withClient(only, (client) => client.call("KV/Put", { key: Buffer.from("k") }));
     });
   });
