@@ -364,8 +364,8 @@ function parseUrl(name: string, text: string): URL {
   if (url.protocol === "https:")
     fail(`--${name}: '${text}' asks for TLS, which this release does not serve`);
   if (url.protocol !== "http:") fail(`--${name}: '${text}' must start with http://`);
-  if (!/:\d+\/?$/.test(text)) fail(`--${name}: '${text}' must name a port`);
   if (url.pathname !== "/" || url.search !== "") fail(`--${name}: '${text}' must not have a path`);
+  if (!/:\d+\/?$/.test(text)) fail(`--${name}: '${text}' must name a port`);
   return url;
 }
 

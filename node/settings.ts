@@ -17,6 +17,9 @@ export interface SettingsSource {
   readonly readFile: (path: string) => string;
 }
 
+/** Set by the process itself, when it starts anew with the runtime's options. */
+const RUNTIME_VARIABLE = "QUORATE_RUNTIME";
+
 /** Throws QuorateError "configuration" with one line that says what to change. */
 export function readSettings(source: SettingsSource): Settings {
   const warnings: string[] = [];
@@ -31,6 +34,7 @@ export function readSettings(source: SettingsSource): Settings {
     if (value !== undefined) values.set(name, value);
   }
   for (const name of Object.keys(source.environment)) {
+    if (name === RUNTIME_VARIABLE) continue;
     const match = /^(?:ETCD|QUORATE)_(.+)$/.exec(name);
     if (match?.[1] === undefined || FLAGS.has(match[1].toLowerCase().replaceAll("_", "-")))
       continue;

@@ -124,7 +124,10 @@ describe("membership", () => {
       await assert.rejects(early, /can only promote a learner member which is in sync with leader/);
       cluster.join(learner);
       await until("the learner serves", 15_000, async () => {
-        return await statusFields(learner).then((of) => of["isLearner"] === true, () => false);
+        return await statusFields(learner).then(
+          (of) => of["isLearner"] === true,
+          () => false,
+        );
       });
       await withClient(learner, (of) =>
         assert.rejects(of.call("KV/Range", { key: Buffer.from("k1") }), /learner/),
