@@ -22,7 +22,15 @@ import type { Version } from "./version.ts";
 
 /** Keys that a walk passes before it looks at the clock: well under a millisecond. */
 const STEP_SLOTS = 2_048;
-/** Rows of one trip to the backend, and of one chunk. */
+/** Rows and bytes of one chunk: made in one turn. */
+const CHUNK_ROWS_MAX = 2_048;
+const CHUNK_BYTES = 512 * 1024;
+/** Rows of a long range that are read together; by their bytes, once it is known how large they are. */
+const WINDOW_ROWS_START = 256;
+const WINDOW_ROWS_MIN = 16;
+const WINDOW_ROWS_MAX = 2_048;
+const WINDOW_BYTES = 4 * 1024 * 1024;
+/** Rows of one trip to the backend: handing it their keys takes some 2 ms of the loop. */
 const LOAD_ROWS_MAX = 1_024;
 /** Reads of more rows leave the cache alone: they would empty it for everybody else. */
 const CACHE_ROWS_MAX = 128;
@@ -157,16 +165,16 @@ export class Reader {
     sink: RangeSink,
     signal: AbortSignal,
   ): Promise<void> {
-    const { pace } = this.#core;
+    const window = new Window();
     let room = query.limit > 0 ? query.limit : Number.POSITIVE_INFINITY;
     for (let done = false; !done;) {
       signal.throwIfAborted();
-      done = walk.step(LOAD_ROWS_MAX);
+      done = walk.step(window.rows);
       const selection = walk.take();
       selection.cut(room);
       room -= selection.count;
-      await this.#emit(query, selection, sink, signal);
-      if (!done) await pace.turn();
+      await this.#emit(query, selection, window, sink, signal);
+      if (!done) await this.#core.pace.turn();
     }
   }
 
@@ -180,62 +188,81 @@ export class Reader {
     signal.throwIfAborted();
     if (query.sortTarget === "value") await this.#fill(selection);
     selection = arranged(query, selection);
-    await this.#emit(query, selection, sink, signal);
+    const window = new Window();
+    for (let from = 0; from < selection.count;) {
+      const part = selection.slice(from, from + window.rows);
+      from += part.count;
+      await this.#emit(query, part, window, sink, signal);
+      await this.#core.pace.turn();
+    }
   }
 
+  /** Reads what is missing of a window, and hands it on a chunk a turn. */
   async #emit(
     query: RangeQuery,
     selection: Selection,
+    window: Window,
     sink: RangeSink,
     signal: AbortSignal,
   ): Promise<void> {
-    for (let from = 0; from < selection.count; from += LOAD_ROWS_MAX) {
+    await this.#fill(selection);
+    const records = finished(query, selection);
+    let bytes = 0;
+    for (let from = 0; from < records.length;) {
       signal.throwIfAborted();
-      const whole = from === 0 && selection.count <= LOAD_ROWS_MAX;
-      const part = whole ? selection : selection.slice(from, from + LOAD_ROWS_MAX);
-      await this.#fill(part);
-      await sink.chunk(encodeRows(finished(query, part)), part.count);
       if (from > 0) await this.#core.pace.turn();
+      const end = chunkEnd(records, from);
+      const chunk = encodeRows(records, from, end);
+      bytes += chunk.length;
+      await sink.chunk(chunk, end - from);
+      from = end;
     }
+    window.adapt(records.length, bytes);
   }
 
   /** Reads the records that are missing. The position must be pinned. */
   async #fill(selection: Selection): Promise<void> {
-    for (let from = 0; from < selection.count; from += LOAD_ROWS_MAX) {
-      await this.#fillPart(selection, from, Math.min(from + LOAD_ROWS_MAX, selection.count));
+    const core = this.#core;
+    const { mains, subs, records } = selection;
+    const places: number[] = [];
+    for (let at = 0; at < selection.count; at++) {
+      if (records[at] !== undefined) continue;
+      const pending = core.pending.record(mains[at] as number, subs[at] as number);
+      if (pending === undefined) places.push(at);
+      else records[at] = pending;
+    }
+    if (places.length === 0) return;
+    for (let from = 0; from < places.length; from += LOAD_ROWS_MAX) {
+      await this.#load(selection, places.slice(from, from + LOAD_ROWS_MAX));
     }
   }
 
-  async #fillPart(selection: Selection, from: number, end: number): Promise<void> {
+  async #load(selection: Selection, places: readonly number[]): Promise<void> {
     const core = this.#core;
-    const places: number[] = [];
-    const mains: number[] = [];
-    const subs: number[] = [];
-    for (let at = from; at < end; at++) {
-      if (selection.records[at] !== undefined) continue;
-      const main = selection.mains[at] as number;
-      const sub = selection.subs[at] as number;
-      const pending = core.pending.record(main, sub);
-      if (pending !== undefined) {
-        selection.records[at] = pending;
-        continue;
-      }
-      places.push(at);
-      mains.push(main);
-      subs.push(sub);
-    }
-    if (places.length === 0) return;
+    const mains = places.map((at) => selection.mains[at] as number);
+    const subs = places.map((at) => selection.subs[at] as number);
     const found = await core.values.load(mains, subs);
-    for (let at = 0; at < places.length; at++) {
+    for (const [at, place] of places.entries()) {
       const record = found[at];
       const main = mains[at] as number;
       const sub = subs[at] as number;
       if (record === undefined) throw absent(main, sub);
-      const place = places[at] as number;
       selection.records[place] = record;
       if (selection.count > CACHE_ROWS_MAX) continue;
       core.index.cacheRead(selection.keys[place] as Key, main, sub, record);
     }
+  }
+}
+
+/** How many rows of a long range are read together: many, as long as their values are small. */
+class Window {
+  rows = WINDOW_ROWS_START;
+
+  /** Learns from the rows of the last window. */
+  adapt(rowCount: number, bytes: number): void {
+    if (rowCount === 0) return;
+    const fitting = Math.floor((rowCount * WINDOW_BYTES) / bytes);
+    this.rows = Math.max(WINDOW_ROWS_MIN, Math.min(fitting, WINDOW_ROWS_MAX));
   }
 }
 
@@ -297,17 +324,35 @@ function finished(query: RangeQuery, selection: Selection): Uint8Array[] {
   return query.keysOnly ? records.map((record) => withoutValue(record)) : records;
 }
 
-/** The rows as consecutive `kvs` fields of a RangeResponse. */
-export function encodeRows(records: readonly Uint8Array[]): Uint8Array {
+/** Where a chunk that begins at `from` ends. */
+function chunkEnd(records: readonly Uint8Array[], from: number): number {
+  let bytes = 0;
+  let end = from;
+  while (end < records.length && end - from < CHUNK_ROWS_MAX && bytes < CHUNK_BYTES) {
+    bytes += (records[end++] as Uint8Array).length;
+  }
+  return end;
+}
+
+/** The rows [from, end) as consecutive `kvs` fields of a RangeResponse. */
+function encodeRows(
+  records: readonly Uint8Array[],
+  from = 0,
+  end: number = records.length,
+): Uint8Array {
   let size = 0;
-  for (const record of records) size += 1 + varintSize(record.length) + record.length;
+  for (let at = from; at < end; at++) {
+    const { length } = records[at] as Uint8Array;
+    size += 1 + varintSize(length) + length;
+  }
   const bytes = Buffer.allocUnsafeSlow(size);
-  let at = 0;
-  for (const record of records) {
-    bytes[at++] = TAG_KVS;
-    at = writeVarint(bytes, at, record.length);
-    bytes.set(record, at);
-    at += record.length;
+  let to = 0;
+  for (let at = from; at < end; at++) {
+    const record = records[at] as Uint8Array;
+    bytes[to++] = TAG_KVS;
+    to = writeVarint(bytes, to, record.length);
+    bytes.set(record, to);
+    to += record.length;
   }
   return bytes;
 }

@@ -31,11 +31,12 @@ export function toRevisionKey(main: Revision, sub: number, tombstone: boolean): 
   return bytes;
 }
 
-/** Writes the stored key of a revision into `bytes`: the mark of a tombstone too, if there is a 17th byte. */
-export function writeRevisionKey(bytes: Uint8Array, main: number, sub: number): void {
-  writeU64(bytes, 0, main);
-  writeU64(bytes, 8, sub);
-  if (bytes.length > REVISION_KEY_BYTES) bytes[REVISION_KEY_BYTES] = TOMBSTONE_MARK;
+/** Writes the stored key of a revision into `bytes` from `at` on: the mark of a tombstone too, if there is a 17th byte. */
+export function writeRevisionKey(bytes: Uint8Array, main: number, sub: number, at = 0): void {
+  writeU64(bytes, at, main);
+  writeU64(bytes, at + 8, sub);
+  const end = at + REVISION_KEY_BYTES;
+  if (bytes.length > end) bytes[end] = TOMBSTONE_MARK;
 }
 
 function writeU64(bytes: Uint8Array, at: number, value: number): void {

@@ -4,9 +4,10 @@ import type { Backend } from "../backend/backend.ts";
 import { Bucket } from "../backend/buckets.ts";
 import { corruption, openRecord, toRecordKey } from "../backend/record.ts";
 import type { PendingChanges } from "./pending.ts";
-import { toRevisionKey, type Revision } from "./revision.ts";
+import { REVISION_KEY_BYTES, type Revision, toRevisionKey, writeRevisionKey } from "./revision.ts";
 
 const PART_KEYS = 256;
+const KEY_BYTES = 1 + REVISION_KEY_BYTES;
 
 interface Wish {
   readonly recordKeys: readonly Uint8Array[];
@@ -42,9 +43,12 @@ export class Values {
     subs: readonly number[],
   ): Promise<(Uint8Array | undefined)[]> {
     const recordKeys: Uint8Array[] = [];
+    const slab = Buffer.allocUnsafe(mains.length * KEY_BYTES);
     for (let at = 0; at < mains.length; at++) {
-      const key = toRevisionKey(mains[at] as Revision, subs[at] as number, false);
-      recordKeys.push(toRecordKey(Bucket.keys, key));
+      const key = slab.subarray(at * KEY_BYTES, (at + 1) * KEY_BYTES);
+      key[0] = Bucket.keys;
+      writeRevisionKey(key, mains[at] as number, subs[at] as number, 1);
+      recordKeys.push(key);
     }
     const done = deferred<(Uint8Array | undefined)[]>();
     this.#wishes.push({ recordKeys, done });
