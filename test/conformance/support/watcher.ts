@@ -31,7 +31,8 @@ export class ResumingWatcher {
       }
       this.#current = (this.#current + 1) % this.#clients.length;
       this.#resumes++;
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      // A test that fails ends without closing it.
+      await new Promise((resolve) => setTimeout(resolve, 50).unref());
     }
   }
 
@@ -43,7 +44,7 @@ export class ResumingWatcher {
     stream.write({
       createRequest: { key: this.#prefix, rangeEnd, startRevision: this.#nextRevision },
     });
-    const silent = setTimeout(() => stream.cancel(), SILENT_MS);
+    const silent = setTimeout(() => stream.cancel(), SILENT_MS).unref();
     try {
       for await (const answer of stream as AsyncIterable<Fields>) {
         silent.refresh();

@@ -31,6 +31,8 @@ export class Writer {
     this.#timer = setInterval(() => {
       for (let n = 0; n < perTick && this.#underWay.size < UNDER_WAY_MAX; n++) this.#begin();
     }, TICK_MS);
+    // A test that fails ends without stopping it.
+    this.#timer.unref();
   }
 
   /** Milliseconds of every put since the last call of this. */
