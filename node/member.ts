@@ -19,6 +19,7 @@ import { AutoCompaction } from "./auto-compaction.ts";
 import { systemRandom } from "./clock.ts";
 import type { Config } from "./config.ts";
 import type { DataDir, Identity } from "./data-dir.ts";
+import { Departure } from "./departure.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
 import type { HandHistogram } from "./histogram.ts";
 import type { MemberLog } from "./log.ts";
@@ -40,6 +41,8 @@ import type { Opened } from "./open.ts";
 
 /** After a transfer was ordered, how long until it counts as failed: etcd's, in election timeouts. */
 const TRANSFER_ELECTIONS = 2;
+/** Links to a removed member stay open for so long, in election timeouts, so that it hears of its removal. */
+const FAREWELL_ELECTIONS = 10;
 const POLL_TRANSFER_MS = 10;
 const SECOND_MS = 1_000;
 const APPEND_BYTES_MAX = 1024 * 1024;
@@ -83,6 +86,7 @@ export class Member implements Host {
   readonly #storage: MemberRaftStorage;
   readonly #retention: Retention;
   readonly #autoCompaction: AutoCompaction;
+  readonly #departure: Departure;
   readonly #timers: NodeJS.Timeout[] = [];
   #machine: Machine;
   #raisingAlarm = false;
@@ -111,14 +115,16 @@ export class Member implements Host {
     this.peers = new PeerCalls((id) => this.#machine.members.get(id));
     this.snapshots = new Snapshots(this);
     this.space = new StoreSpace(() => this.#machine);
+    this.#departure = new Departure(this, options.onEnd);
     this.links = new Links(
       this.identity,
       {
         onUnreachable: (peer) => this.loop.onUnreachable(peer),
-        onRemoved: () => options.onEnd("the member has been removed from the cluster"),
+        onRefused: (peer) => this.#departure.onRefused(peer),
         onSnapshot: (message) => this.snapshots.send(message),
       },
       logger,
+      FAREWELL_ELECTIONS * config.electionMs,
     );
     this.watch = new WatchStore({
       history: this.#machine.store,
@@ -241,6 +247,7 @@ export class Member implements Host {
       preVote: config.preVote,
       checkQuorum: true,
       applied: this.#machine.appliedIndex as Index,
+      removed: this.#machine.members.isRemoved(this.identity.memberId),
       appendBytesMax: APPEND_BYTES_MAX,
       inflightMessagesMax: INFLIGHT_MESSAGES_MAX,
       inflightBytesMax: INFLIGHT_BYTES_MAX,
@@ -299,14 +306,9 @@ export class Member implements Host {
   }
 
   #onMembers(): void {
-    this.links.update(this.#machine.members.list());
-    if (this.#machine.members.isRemoved(this.identity.memberId)) {
-      // Told to the others by the entry itself; they get the chance to hear it acknowledged.
-      setTimeout(
-        () => this.#options.onEnd("the member has been removed from the cluster"),
-        this.config.electionMs,
-      );
-    }
+    const members = this.#machine.members.list();
+    this.links.update(members.length === 0 ? this.#options.opened.peers : members);
+    this.#departure.onMembers();
   }
 
   #onSoftState(next: SoftState, before: SoftState): void {
@@ -349,6 +351,8 @@ export class Member implements Host {
     this.#lastTickMs = now;
     this.loop.tick();
     this.leases.tick();
+    // Who still has to hand over needs its links; who does not asks often whether the others know.
+    if (this.#departure.isRemoved && !this.isLeader()) this.links.probe();
     this.watch.tick(now);
     this.#retention.tick(now);
   }
@@ -384,16 +388,5 @@ export class Member implements Host {
     } finally {
       this.#raisingAlarm = false;
     }
-  }
-
-  /** A leader that stops names the follower that has most of its log. */
-  async handOver(): Promise<void> {
-    const status = this.raftStatus();
-    if (status.role !== "leader") return;
-    const voters = status.progress.filter((peer) => !peer.isLearner && peer.recentlyActive);
-    const [best] = voters.toSorted((a, b) => b.match - a.match);
-    if (best === undefined) return;
-    const moved = await this.transferLeadership(best.id);
-    this.logger.info({ to: best.id, moved }, "handed leadership over");
   }
 }

@@ -17,8 +17,8 @@ import { makeHandshake, REMOVED_REFUSAL } from "./handshake.ts";
 export interface LinkEvents {
   /** Messages were lost, or may have been. */
   onUnreachable(peer: MemberId): void;
-  /** The peer says that this member is no longer part of the cluster. */
-  onRemoved(): void;
+  /** The peer has applied the removal of this member. */
+  onRefused(peer: MemberId): void;
 }
 
 const RETRY_FIRST_MS = 50;
@@ -56,6 +56,10 @@ export class Link {
   #retry: NodeJS.Timeout | null = null;
   #closed = false;
   #down = false;
+  /** The last one, until the peer takes the link again. */
+  #refusal = "";
+  /** The peer was removed: called when the link to it is closed. */
+  #retired: (() => void) | null = null;
   /** Of this turn, not yet written. */
   #pending: RaftMessage[] = [];
   bytesSent = 0;
@@ -121,8 +125,18 @@ export class Link {
     this.#open();
   }
 
+  /** The peer was removed: what is said by now still reaches it. Closes when the peer does, or after `graceMs`. */
+  retire(graceMs: number, onClosed: () => void): void {
+    if (this.#retired !== null) return;
+    this.#retired = onClosed;
+    if (this.#stream === null) this.close();
+    else setTimeout(() => this.close(), graceMs).unref();
+  }
+
   close(): void {
+    if (this.#closed) return;
     this.#closed = true;
+    this.#retired?.();
     if (this.#retry !== null) clearTimeout(this.#retry);
     this.#stream?.cancel();
     this.#stream = null;
@@ -155,16 +169,23 @@ export class Link {
     if (refusal === "") {
       if (this.#down) this.#logger.info({ peer: this.peer }, "peer is reachable again");
       this.#down = false;
+      this.#refusal = "";
       this.#retryMs = RETRY_FIRST_MS;
       return;
     }
-    this.#logger.warn({ peer: this.peer, refusal }, "peer refuses the link");
-    if (refusal === REMOVED_REFUSAL) this.#events.onRemoved();
+    if (refusal !== this.#refusal)
+      this.#logger.warn({ peer: this.peer, refusal }, "peer refuses the link");
+    this.#refusal = refusal;
+    if (refusal === REMOVED_REFUSAL) this.#events.onRefused(this.peer);
   }
 
   #onEnd(stream: ClientDuplexStream<Buffer, PeerMessages>, reason: string): void {
     if (stream !== this.#stream || this.#closed) return;
     this.#stream = null;
+    if (this.#retired !== null) {
+      this.close();
+      return;
+    }
     if (!this.#down) this.#logger.warn({ peer: this.peer, reason }, "peer is unreachable");
     this.#down = true;
     this.#lost();

@@ -15,10 +15,13 @@ export class Links {
   readonly #self: Identity;
   readonly #events: LinksEvents;
   readonly #logger: Logger;
+  readonly #farewellMs: number;
   readonly #links = new Map<MemberId, Link>();
   readonly #urls = new Map<MemberId, string>();
 
-  constructor(self: Identity, events: LinksEvents, logger: Logger) {
+  /** `farewellMs`: for how long a removed member's link stays open. */
+  constructor(self: Identity, events: LinksEvents, logger: Logger, farewellMs: number) {
+    this.#farewellMs = farewellMs;
     this.#self = self;
     this.#events = events;
     this.#logger = logger;
@@ -41,9 +44,8 @@ export class Links {
       this.#urls.set(id, urls);
     }
     for (const [id, link] of this.#links) {
-      if (present.has(id)) continue;
-      link.close();
-      this.#links.delete(id);
+      // Kept for a while: the news of its removal may be on its way, and nobody else tells it.
+      if (!present.has(id)) link.retire(this.#farewellMs, () => this.#links.delete(id));
     }
   }
 

@@ -24,6 +24,7 @@ import type { ServerCall } from "../../src/grpc/service.ts";
 import { CommandField } from "../../src/machine/command.ts";
 import type { Member } from "../../src/machine/members.ts";
 import { EntryKind, type MemberId } from "../../src/raft/types.ts";
+import { yieldLead } from "../handover.ts";
 import { memberId } from "../ids.ts";
 import { fail, failWith, linearize, proposeOwn } from "./answer.ts";
 import { headerOf } from "./headers.ts";
@@ -80,8 +81,11 @@ export function memberRemove(host: Host, call: ServerCall, message: Uint8Array):
     fail(call, refusal);
     return;
   }
-  change(host, call, MembershipChangeKind.remove, storedMember({ id }), () =>
-    encodeMemberRemoveResponse({ header: headerOf(host, NO_REVISION), members: apiMembers(host) }),
+  const answer = (): Uint8Array =>
+    encodeMemberRemoveResponse({ header: headerOf(host, NO_REVISION), members: apiMembers(host) });
+  yieldLead(host, id as MemberId).then(
+    () => change(host, call, MembershipChangeKind.remove, storedMember({ id }), answer),
+    (error: unknown) => failWith(call, error),
   );
 }
 

@@ -67,6 +67,8 @@ export class Members {
         return null;
       case MembershipChangeKind.remove:
         if (present === undefined) return API_ERRORS.memberNotFound;
+        // Nobody could bring the cluster back. Refused here as well, for who runs without the check before the proposal.
+        if (this.#isLastVoter(present)) return API_ERRORS.notEnoughStarted;
         this.#store({ ...present, removed: true });
         return null;
       case MembershipChangeKind.update:
@@ -90,6 +92,10 @@ export class Members {
     if (this.#urlsTaken(member)) return API_ERRORS.peerUrlExists;
     this.#store(storedMember({ id: member.id, peerUrls: member.peerUrls, isLearner }));
     return null;
+  }
+
+  #isLastVoter(member: Member): boolean {
+    return !member.isLearner && this.list().every((one) => one === member || one.isLearner);
   }
 
   #urlsTaken(member: Member): boolean {
