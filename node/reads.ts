@@ -26,8 +26,8 @@ interface Confirmed {
 export class Reads {
   readonly #timeoutMs: number;
   #collecting: Batch | null = null;
-  /** Asked and not confirmed, by request number. */
-  readonly #asked = new Map<number, Batch>();
+  /** Asked and not confirmed, by request number. Batches asked together keep their own deadlines. */
+  readonly #asked = new Map<number, readonly Batch[]>();
   /** Lost their leader and wait for another. */
   #held: Batch[] = [];
   /** Waiting for apply; indexes ascend. */
@@ -54,29 +54,27 @@ export class Reads {
   takeUnsent(): number | null {
     const batches = this.#held;
     if (this.#collecting !== null) batches.push(this.#collecting);
-    const [first, ...rest] = batches;
-    if (first === undefined) return null;
+    if (batches.length === 0) return null;
     this.#collecting = null;
     this.#held = [];
-    for (const batch of rest) for (const waiter of batch.waiters) first.waiters.push(waiter);
     const request = this.#nextRequest++;
-    this.#asked.set(request, first);
+    this.#asked.set(request, batches);
     return request;
   }
 
-  /** The batch could not be confirmed: it waits for a leader, to be asked again. */
+  /** The request could not be confirmed: its reads wait for a leader, to be asked again. */
   hold(request: number): void {
-    const batch = this.#asked.get(request);
-    if (batch === undefined) return;
+    const batches = this.#asked.get(request);
+    if (batches === undefined) return;
     this.#asked.delete(request);
-    this.#held.push(batch);
+    this.#held.push(...batches);
   }
 
   confirm(request: number, index: Index): void {
-    const batch = this.#asked.get(request);
-    if (batch === undefined) return; // timed out, or asked again since
+    const batches = this.#asked.get(request);
+    if (batches === undefined) return; // timed out, or asked again since
     this.#asked.delete(request);
-    this.#confirmed.push({ index, waiters: batch.waiters });
+    for (const { waiters } of batches) this.#confirmed.push({ index, waiters });
   }
 
   /** Serves what was waiting for `applied`. */
@@ -92,10 +90,10 @@ export class Reads {
   }
 
   expire(now: number): void {
-    for (const [request, batch] of this.#asked) {
-      if (batch.deadline > now) continue;
-      this.#asked.delete(request);
-      this.#fail(batch, "timedOut");
+    for (const [request, batches] of this.#asked) {
+      const left = batches.filter((batch) => this.#keepUnlessLate(batch, now));
+      if (left.length === 0) this.#asked.delete(request);
+      else if (left.length < batches.length) this.#asked.set(request, left);
     }
     this.#held = this.#held.filter((batch) => this.#keepUnlessLate(batch, now));
     if (this.#collecting !== null && !this.#keepUnlessLate(this.#collecting, now)) {
@@ -105,7 +103,7 @@ export class Reads {
 
   stop(): void {
     this.#stopped = true;
-    const batches = [...this.#asked.values(), ...this.#held];
+    const batches = [...this.#asked.values()].flat().concat(this.#held);
     if (this.#collecting !== null) batches.push(this.#collecting);
     for (const batch of batches) this.#fail(batch, "stopped");
     for (const confirmed of this.#confirmed) {
