@@ -130,8 +130,8 @@ const BUDGETS: readonly Flag[] = [
     "67108864",
     "writes not yet in the store; beyond it: too many requests",
   ),
-  flag("raft-cache-bytes", "integer", "16777216", "log entries kept in memory"),
-  flag("value-cache-bytes", "integer", "33554432", "newest values kept in memory"),
+  flag("raft-cache-bytes", "integer", "8388608", "log entries kept in memory"),
+  flag("value-cache-bytes", "integer", "16777216", "newest values kept in memory"),
   flag(
     "response-budget-bytes",
     "integer",

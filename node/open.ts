@@ -21,6 +21,8 @@ import { TimedBackend } from "./timed-backend.ts";
 /** Where the log of every cluster begins: the entry that its bootstrap members count as applied. */
 const BIRTH_INDEX = 1;
 const BIRTH_TERM = 1;
+/** How long writes that were applied wait for company on their way to the store. */
+const BATCH_WAIT_MS = 5;
 
 /** Everything that lives on disk, open. */
 export interface Opened {
@@ -105,6 +107,9 @@ async function openLocked(
       backend: new TimedBackend(backend, options.commits),
       clock: options.clock,
       pace: systemPace,
+      later: (launch) => {
+        setTimeout(launch, BATCH_WAIT_MS);
+      },
       valueCacheBytes: config.valueCacheBytes,
       compactionBatchRevisions: config.compactionBatchRevisions,
       compactionSleepMs: config.compactionSleepMs,

@@ -50,6 +50,12 @@ export interface SealedView extends StoreState {
   readonly view: BackendView;
 }
 
+/** Operations that do not wait for more. */
+const LARGE_OPERATIONS = 256;
+
+/** Runs a callback within a few milliseconds: how long a small batch waits for company. */
+export type Later = (callback: () => void) => void;
+
 /** A batch is closed once it has this many bytes or operations, and its entry ended: longer ones would hold the loop up. */
 const BATCH_BYTES_MAX = 1024 * 1024;
 const BATCH_OPERATIONS_MAX = 2_000;
@@ -70,6 +76,7 @@ export class BackendBuffer implements BucketWriter, BucketReader {
   /** Counts seals; #committedSeal <= #sealed, equal when the store has everything. */
   #sealed = 0;
   #committedSeal = 0;
+  readonly #later: Later;
   #launchScheduled = false;
   #fatal: unknown = null;
   /** Bytes not yet in the store. */
@@ -92,12 +99,13 @@ export class BackendBuffer implements BucketWriter, BucketReader {
    * Over a store nobody else writes to. Reads how far it is.
    * Throws QuorateError "corruption" where that record is damaged.
    */
-  static open(backend: Backend): BackendBuffer {
-    return new BackendBuffer(backend, readState(backend));
+  static open(backend: Backend, later: Later = queueMicrotask): BackendBuffer {
+    return new BackendBuffer(backend, readState(backend), later);
   }
 
-  private constructor(backend: Backend, state: StoreState) {
+  private constructor(backend: Backend, state: StoreState, later: Later) {
     this.#backend = backend;
+    this.#later = later;
     this.#appliedIndex = state.appliedIndex;
     this.#term = state.term;
     this.#committedIndex = state.appliedIndex;
@@ -256,6 +264,7 @@ export class BackendBuffer implements BucketWriter, BucketReader {
     if (this.#committedSeal === this.#sealed) return;
     const done = deferred<void>();
     this.#waiting.push({ seal: this.#sealed, done });
+    queueMicrotask(this.#launchDue);
     await done.promise;
   }
 
@@ -288,6 +297,7 @@ export class BackendBuffer implements BucketWriter, BucketReader {
     if (this.#committedSeal === this.#sealed) return this.#takeView();
     const view = deferred<SealedView>();
     this.#viewers.push({ seal: this.#sealed, view });
+    queueMicrotask(this.#launchDue);
     return await view.promise;
   }
 
@@ -331,15 +341,23 @@ export class BackendBuffer implements BucketWriter, BucketReader {
     this.#filling = new PendingBatch();
   }
 
-  /** A batch leaves after the current turn of work, so that all entries applied in it go together. */
+  /**
+   * A batch leaves a little later, so that what is applied meanwhile goes with it: each costs a thread's wake-up and
+   * LevelDB's fixed work. A large one leaves after the current turn, as does one that somebody waits for.
+   */
   #schedule(): void {
     if (this.#launchScheduled || this.#committing) return;
     this.#launchScheduled = true;
-    queueMicrotask(() => {
-      this.#launchScheduled = false;
-      this.#launch();
-    });
+    const isLarge = this.#filling.operations.length >= LARGE_OPERATIONS || this.#closed.length > 0;
+    const awaited = this.#waiting.length > 0 || this.#viewers.length > 0;
+    if (isLarge || awaited) queueMicrotask(this.#launchDue);
+    else this.#later(this.#launchDue);
   }
+
+  readonly #launchDue = (): void => {
+    this.#launchScheduled = false;
+    this.#launch();
+  };
 
   #launch(): void {
     if (this.#committing || this.#fatal !== null) return;

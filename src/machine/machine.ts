@@ -11,7 +11,7 @@ import type { Command, CommandKind } from "../api/gen/command.ts";
 import type { TxnRequest } from "../api/gen/kv.ts";
 import { AlarmType } from "../api/gen/maintenance.ts";
 import type { Backend } from "../backend/backend.ts";
-import { BackendBuffer } from "../backend/buffer.ts";
+import { BackendBuffer, type Later } from "../backend/buffer.ts";
 import { Bucket } from "../backend/buckets.ts";
 import { readBucket } from "../backend/scan.ts";
 import { Lessor } from "../lease/lessor.ts";
@@ -38,6 +38,8 @@ export interface MachineOptions {
   readonly backend: Backend;
   readonly clock: Clock;
   readonly pace: Pace;
+  /** How long small batches wait for company on their way to the store; default: not at all. */
+  readonly later?: Later;
   readonly valueCacheBytes: number;
   readonly compactionBatchRevisions: number;
   readonly compactionSleepMs: number;
@@ -78,7 +80,7 @@ export class Machine {
 
   /** Opens the state in `backend`, wherever it stands. Rebuilds the index. */
   static async open(options: MachineOptions): Promise<Machine> {
-    const buffer = BackendBuffer.open(options.backend);
+    const buffer = BackendBuffer.open(options.backend, options.later);
     buffer.onFatal(options.onFatal);
     const store = await Store.open({
       backend: options.backend,
