@@ -1,5 +1,6 @@
 /** Where a flag's text comes from: command line, environment or YAML file. Knows spelling, not meaning. */
 import { createRequire } from "node:module";
+import type * as Yaml from "yaml";
 import { QuorateError } from "../src/base/errors.ts";
 import { FLAGS, nearestFlag } from "./flags.ts";
 
@@ -90,7 +91,7 @@ function knownFlag(name: string, shown: string): { readonly name: string; readon
 
 function fromYaml(path: string, text: string): Map<string, string> {
   // Loaded where there is a file to read: it is a tenth of what every start loads otherwise.
-  const { parse } = createRequire(import.meta.url)("yaml") as typeof import("yaml");
+  const { parse } = createRequire(import.meta.url)("yaml") as typeof Yaml;
   let document: unknown;
   try {
     document = parse(text);

@@ -330,10 +330,8 @@ export class Member implements Witness {
 
   #stream(message: SnapshotMessage): void {
     const { network, trace } = this.#around;
-    const image = present(
-      this.#offers.get(message.mark.index),
-      "a snapshot that is sent was offered",
-    );
+    const offered = this.#offers.get(message.mark.index);
+    const image = present(offered, "a snapshot that is sent was offered");
     const life = this.#life;
     trace.record("offer", Number(this.id), Number(message.to), message.mark.index);
     network.sendSnapshot(message, image, (ok) => {
@@ -351,10 +349,7 @@ export class Member implements Witness {
     const queue = this.#toApply;
     const count = Math.min(queue.length, swarm.applyMax);
     if (count === 0) return;
-    for (let at = 0; at < count; at++) {
-      this.#applyOne(raft, present(queue[at], "a queue is dense"));
-    }
-    queue.splice(0, count);
+    for (const entry of queue.splice(0, count)) this.#applyOne(raft, entry);
     raft.step({ kind: "applied", index: this.machine.applied });
     this.#maybeCompact();
   }
@@ -363,16 +358,16 @@ export class Member implements Witness {
     const { judges, trace, mutant } = this.#around;
     if (mutant === "applyUncommitted" && entry.index !== this.machine.applied + 1) return;
     const before = this.machine.membership;
-    const membership = this.machine.apply(entry, mutant === "removeTwo");
-    trace.record("apply", Number(this.id), entry.index, this.machine.digest);
-    judges.commit.applied(this, entry, this.machine.digest);
+    const { machine } = this;
+    const membership = machine.apply(entry, mutant === "removeTwo");
+    trace.record("apply", Number(this.id), entry.index, machine.digest);
+    judges.commit.applied(this, entry, machine.digest);
     if (membership === null) return;
     raft.step({ kind: "membershipApplied", index: entry.index, membership });
     trace.reached(membership === before ? "change refused" : "change applied");
     if (isMember(before, this.id) && !isMember(membership, this.id)) {
-      trace.reached(
-        this.role === "leader" ? "leader removes itself" : "member learns of its removal",
-      );
+      const leads = this.role === "leader";
+      trace.reached(leads ? "leader removes itself" : "member learns of its removal");
       this.#around.leftCluster(this.id);
     }
   }
