@@ -15,7 +15,7 @@ import { deferred, type Deferred } from "../base/deferred.ts";
 import { QuorateError } from "../base/errors.ts";
 import type { Key } from "../base/bytes.ts";
 import type { Core } from "./core.ts";
-import { HistoryHasher, type HashShelf, recordKeyOf } from "./hash.ts";
+import { anySlot, HistoryHasher, type HashShelf, recordKeyOf } from "./hash.ts";
 import { keyOf } from "./record.ts";
 import { readRevisionKey, type Revision, toRevisionKey } from "./revision.ts";
 import { OPEN_END } from "./tree-walk.ts";
@@ -149,7 +149,8 @@ export class Compactor {
     if (core.closed) return false;
     const keeps = (payload: Uint8Array, of: number, sub: number) =>
       core.index.isRetained(keyOf(payload), main, of, sub);
-    const any = anyRetained(core, main);
+    const any = await anySlot(core, (leaf, slot) => leaf.isRetainedAt(slot, main));
+    if (core.closed) return false;
     const hasher = new HistoryHasher(job.before, main, any ? keeps : null);
     const view = core.backend.view();
     const rows = view.iterate(recordKeyOf(0), recordKeyOf(main + 1));
@@ -212,15 +213,6 @@ export class Compactor {
     const { buffer } = this.#core;
     buffer.seal(buffer.appliedIndex, buffer.term);
   }
-}
-
-function anyRetained(core: Core, main: number): boolean {
-  return !core.index.visit(OPEN_END, OPEN_END, (leaf, from, end) => {
-    for (let slot = from; slot < end; slot++) {
-      if (leaf.isRetainedAt(slot, main)) return false;
-    }
-    return true;
-  });
 }
 
 function mark(main: number): Uint8Array {

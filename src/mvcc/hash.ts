@@ -10,12 +10,14 @@
  */
 import { openRecord } from "../backend/record.ts";
 import { Bucket } from "../backend/buckets.ts";
+import { type Key, successor } from "../base/bytes.ts";
 import { crc32c } from "../base/checksum.ts";
 import type { Core } from "./core.ts";
 import { SUB_MAX } from "./key-index.ts";
 import { SLICE_MS } from "./pace.ts";
 import { keyOf } from "./record.ts";
 import { readRevisionKey, REVISION_KEY_BYTES, type Revision, toRevisionKey } from "./revision.ts";
+import type { Leaf } from "./tree-node.ts";
 import { OPEN_END } from "./tree-walk.ts";
 
 /** Comparable between members only where revision and compact revision are equal. */
@@ -35,6 +37,8 @@ export type HashOutcome =
 /** One trip to the backend. */
 const ROWS_MAX = 2_048;
 const BYTES_MAX = 256 * 1024;
+/** Slots of the index that one slice looks at. */
+const SLICE_SLOTS = 8_192;
 
 /** Whether a record at or below the compact revision is one that the compaction keeps. */
 export type Keeps = (payload: Uint8Array, main: number, sub: number) => boolean;
@@ -117,7 +121,8 @@ export async function hashHistory(
   // What a compaction scheduled meanwhile would remove, or make the index forget, this hash still needs.
   const pin = core.pins.pin(Math.max(0, compactRevision));
   try {
-    const keeps = anyLive(core, at) ? keepsLive(core, at) : keepsRetained(core, compactRevision);
+    const any = await anySlot(core, (leaf, slot) => leaf.isLiveAt(slot, at));
+    const keeps = any ? keepsLive(core, at) : keepsRetained(core, compactRevision);
     const hasher = new HistoryHasher(compactRevision, at, keeps);
     await scan(core, at, hasher, signal);
     return { kind: "hash", hash: hasher.finish(), current };
@@ -178,11 +183,30 @@ function keepsRetained(core: Core, compactRevision: number): Keeps {
   return (payload, main, sub) => core.index.isRetained(keyOf(payload), compactRevision, main, sub);
 }
 
-function anyLive(core: Core, revision: number): boolean {
-  return !core.index.visit(OPEN_END, OPEN_END, (leaf, from, end) => {
-    for (let slot = from; slot < end; slot++) {
-      if (leaf.isLiveAt(slot, revision)) return false;
-    }
-    return true;
-  });
+/**
+ * Whether `holds` for any slot of the index, in slices. What is written or compacted meanwhile must not change the answer: ask
+ * about a revision that is pinned, or being compacted.
+ */
+export async function anySlot(
+  core: Core,
+  holds: (leaf: Leaf, slot: number) => boolean,
+): Promise<boolean> {
+  let from: Key | null = OPEN_END;
+  while (from !== null) {
+    let found = false;
+    let visited = 0;
+    let next: Key | null = null;
+    core.index.visit(from, OPEN_END, (leaf, first, end) => {
+      for (let slot = first; slot < end && !found; slot++) found = holds(leaf, slot);
+      visited += end - first;
+      if (found) return false;
+      if (visited < SLICE_SLOTS) return true;
+      next = successor(leaf.keys[end - 1] as Key);
+      return false;
+    });
+    if (found) return true;
+    if (next !== null) await core.pace.turn();
+    from = next;
+  }
+  return false;
 }
