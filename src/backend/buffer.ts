@@ -89,7 +89,8 @@ export class BackendBuffer implements BucketWriter, BucketReader {
   #committedIndex: number;
   #durableIndex: number;
   readonly #policy = new FlushPolicy();
-  #flushing = false;
+  /** The flush under way. */
+  #flushing: Promise<void> | null = null;
   readonly #committedListeners: ((index: number) => void)[] = [];
   readonly #fatalListeners: ((error: unknown) => void)[] = [];
   readonly #waiting: { readonly seal: number; readonly done: Deferred<void> }[] = [];
@@ -270,24 +271,18 @@ export class BackendBuffer implements BucketWriter, BucketReader {
 
   /** Makes everything that the store has by now survive power loss, and moves `durableIndex`. One at a time. */
   async flush(): Promise<void> {
-    assert(!this.#flushing, "one flush at a time");
-    this.#flushing = true;
-    const index = this.#committedIndex;
-    this.#policy.started();
+    assert(this.#flushing === null, "one flush at a time");
+    this.#flushing = this.#flush();
     try {
-      await this.#backend.flush();
-      this.#durableIndex = index;
-    } catch (error) {
-      this.#fail(error);
-      throw error;
+      await this.#flushing;
     } finally {
-      this.#flushing = false;
+      this.#flushing = null;
     }
   }
 
   /** Whether a flush is due at `nowMs` (monotonic). */
   flushDue(nowMs: number): boolean {
-    const idle = this.#flushing || this.#committedIndex === this.#durableIndex;
+    const idle = this.#flushing !== null || this.#committedIndex === this.#durableIndex;
     return this.#policy.due(nowMs) && !idle;
   }
 
@@ -304,8 +299,21 @@ export class BackendBuffer implements BucketWriter, BucketReader {
   /** Waits for what is sealed, flushes, and closes the store. */
   async close(): Promise<void> {
     await this.drain();
+    await this.#flushing;
     if (this.#committedIndex > this.#durableIndex) await this.flush();
     await this.#backend.close();
+  }
+
+  async #flush(): Promise<void> {
+    const index = this.#committedIndex;
+    this.#policy.started();
+    try {
+      await this.#backend.flush();
+      this.#durableIndex = index;
+    } catch (error) {
+      this.#fail(error);
+      throw error;
+    }
   }
 
   #uncount(totals: BucketTotals, recordKey: Uint8Array, keyHash: number, stored: Overlaid): void {

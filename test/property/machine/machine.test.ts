@@ -20,6 +20,8 @@ import { NaiveMachine, type Shown } from "./naive-machine.ts";
 type Step =
   | { readonly kind: "command"; readonly command: CommandKind; readonly waits: boolean }
   | { readonly kind: "turns"; readonly count: number }
+  /** Everything applied by now is in the store, yet not safe from a crash. */
+  | { readonly kind: "drain" }
   | { readonly kind: "flush" }
   /** Power goes: `lost` of the newest batches are gone, and the log is applied again from where the store stands. */
   | { readonly kind: "crash"; readonly lost: number };
@@ -40,7 +42,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       count: fc.integer({ min: 1, max: 6 }),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("flush" as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constantFrom("drain" as const, "flush" as const) }),
+  },
   {
     weight: 1,
     arbitrary: fc.record({
@@ -73,6 +78,8 @@ class Run {
         return await this.#command(of.command, of.waits);
       case "turns":
         return await this.#fixture.turns(of.count);
+      case "drain":
+        return await this.#fixture.machine.buffer.drain();
       case "flush": {
         const { buffer } = this.#fixture.machine;
         await buffer.flush();

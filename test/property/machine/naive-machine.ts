@@ -242,6 +242,8 @@ export class NaiveMachine {
       if (!present.isLearner) return API_ERRORS.memberNotLearner;
       this.members.set(id, { ...present, isLearner: false });
     } else if (kind === MembershipChangeKind.remove) {
+      const voters = [...this.members.values()].filter((of) => !of.isLearner);
+      if (!present.isLearner && voters.length === 1) return API_ERRORS.notEnoughStarted;
       this.members.delete(id);
       this.removed.add(id);
     } else {

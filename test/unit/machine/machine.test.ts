@@ -74,6 +74,7 @@ describe("Machine: members", () => {
       [promote, 1n, [], API_ERRORS.memberNotLearner.text],
       [promote, 3n, [], API_ERRORS.memberNotFound.text],
       [remove, 3n, [], API_ERRORS.memberNotFound.text],
+      [remove, 1n, [], API_ERRORS.notEnoughStarted.text],
       [update, 8n, ["http://new:1"], API_ERRORS.memberNotFound.text],
       [update, 1n, ["http://m2:2380"], API_ERRORS.peerUrlExists.text],
       [77, 1n, [], API_ERRORS.memberNotFound.text],
@@ -88,6 +89,7 @@ describe("Machine: members", () => {
 
   it("remembers who was removed, over a restart too: such an id never comes back", async () => {
     const fixture = await MachineFixture.open();
+    membership(fixture, addVoter, 1n);
     membership(fixture, addVoter, 3n);
     membership(fixture, remove, 3n);
     await fixture.machine.buffer.drain();
@@ -297,6 +299,19 @@ describe("Machine: a long entry", () => {
       await fixture.machine.close();
     },
   );
+});
+
+describe("Machine: its end", () => {
+  it("waits for a flush that is under way", async () => {
+    const fixture = await MachineFixture.open();
+    fixture.put("a");
+    await fixture.machine.buffer.drain();
+    const flush = fixture.machine.buffer.flush();
+    fixture.put("b");
+    await fixture.machine.close();
+    await flush;
+    assert.equal(fixture.machine.buffer.durableIndex, 2);
+  });
 });
 
 describe("Machine: transactions", () => {
