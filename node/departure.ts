@@ -1,7 +1,7 @@
 /**
- * How a removed member ends: not when it hears of its removal, but once a quorum of those who stay has applied it. Of voters 1 and
- * 2, (1) leader 1 commits its own removal; (2) it ends; (3) 2 holds the entry without the news of its commit, still counts 1 as
- * a voter and can never be elected. Whoever has applied the removal refuses this member's handshake, and that is counted.
+ * How a removed member ends: not when it hears of its removal, but once a quorum of those who stay has applied it. Of voters 1
+ * and 2, (1) leader 1 commits its own removal; (2) it ends; (3) 2 holds the entry without the news of its commit, still counts
+ * 1 as a voter and can never be elected. Whoever has applied the removal refuses this member's handshake, and that is counted.
  */
 import type { Logger } from "../src/base/ports.ts";
 import type { Machine } from "../src/machine/machine.ts";

@@ -14,6 +14,7 @@ import { Faults, type Patient } from "./faults.ts";
 import { BLANK, type MachineImage } from "./machine.ts";
 import { Member } from "./member.ts";
 import type { Surroundings } from "./surroundings.ts";
+import type { LogOperation } from "./log-twin.ts";
 import type { Mutant } from "./mutants.ts";
 import { Network, type Stations } from "./network.ts";
 import { drawSwarm, exponential, EXPONENTIAL_MAX, TICK, type Swarm } from "./swarm.ts";
@@ -24,6 +25,8 @@ export interface Options {
   readonly mutant?: Mutant | null;
   /** Where the lines of the trace go; null for none. */
   readonly print?: ((line: string) => void) | null;
+  /** Hears of everything that happens to the members' logs on their disks. */
+  readonly recordLog?: (id: MemberId, operation: LogOperation) => void;
 }
 
 /** What a run that nobody objected to was like. */
@@ -89,6 +92,7 @@ export class Cluster implements Patient, Stations {
       swarm,
       mutant: options.mutant ?? null,
       leftCluster: (id) => this.#left(id),
+      recordLog: options.recordLog ?? (() => {}),
     };
     this.#faults = new Faults(this, this.#root.fork("faults"));
     this.workload = new Workload(this, this.#root.fork("workload"));

@@ -3,10 +3,11 @@
  * the member was told of, which its core reads. A batch is atomic (its checksum covers it whole): a crash in the middle of
  * the one write in flight leaves all of it or nothing. Batches become durable in order.
  *
- * This model stands where `src/wal` over a simulated `LogDevice` will: whatever answers `MemberLog` can be a member's log.
+ * `log-twin.ts` carries out what a run did to this model on `src/wal`, and compares.
  */
 import { assert, present } from "../../src/base/assert.ts";
 import type { RaftStorage } from "../../src/raft/storage.ts";
+import type { LogOperation } from "./log-twin.ts";
 import {
   NO_INDEX,
   NO_MEMBER,
@@ -163,11 +164,19 @@ export class ModelLog implements MemberLog {
   readonly #store: StoreSide;
   readonly #luck: DiskLuck;
   readonly #after: (delay: number, act: () => void) => void;
+  readonly #tell: (operation: LogOperation) => void;
   #inFlight: LogBatch | null = null;
   /** Counts crashes: a completion of an earlier life is nobody's. */
   #life = 0;
 
-  constructor(store: StoreSide, luck: DiskLuck, after: (delay: number, act: () => void) => void) {
+  /** `tell` hears of everything that happens to the disk. */
+  constructor(
+    store: StoreSide,
+    luck: DiskLuck,
+    after: (delay: number, act: () => void) => void,
+    tell: (operation: LogOperation) => void,
+  ) {
+    this.#tell = tell;
     this.#store = store;
     this.#luck = luck;
     this.#after = after;
@@ -204,6 +213,7 @@ export class ModelLog implements MemberLog {
     this.#after(this.#luck.writeDelay(), () => {
       if (life !== this.#life) return;
       this.durable.apply(batch);
+      this.#tell({ kind: "write", batch });
       this.#inFlight = null;
       done();
     });
@@ -225,13 +235,17 @@ export class ModelLog implements MemberLog {
 
   crash(): void {
     this.#life++;
-    if (this.#inFlight !== null && this.#luck.survives()) this.durable.apply(this.#inFlight);
+    const batch = this.#inFlight;
+    const survived = batch !== null && this.#luck.survives();
+    if (batch !== null && survived) this.durable.apply(batch);
+    this.#tell({ kind: "crash", batch, survived });
     this.#inFlight = null;
   }
 
   recover(mark: SnapshotMark): boolean {
     const { durable } = this;
     let mended = false;
+    const before = durable.hardState;
     assert(durable.firstIndex() <= mark.index + 1, "the log reaches back to the durable store");
     if (durable.term(mark.index) !== mark.term) {
       // The store adopted a snapshot, and power went before the log was reset to it.
@@ -243,6 +257,11 @@ export class ModelLog implements MemberLog {
       durable.hardState = { term: mark.term, vote: NO_MEMBER, commit: durable.hardState.commit };
     }
     this.#view.copyFrom(durable);
+    if (mended || durable.hardState !== before) {
+      const image = new LogImage();
+      image.copyFrom(durable);
+      this.#tell({ kind: "become", image });
+    }
     return mended;
   }
 

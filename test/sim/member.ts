@@ -78,6 +78,7 @@ export class Member implements Witness {
         survives: () => random.chance(swarm.writeSurvives),
       },
       (delay, act) => schedule.after(delay, act),
+      (operation) => around.recordLog(id, operation),
     );
     this.#writer = new Writer(this.log, around, {
       id,

@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setVerifying } from "../../src/base/assert.ts";
 import { simulate } from "./cluster.ts";
+import { Prng } from "../../src/base/prng.ts";
+import type { MemberId } from "../../src/raft/types.ts";
+import { LogTwin, type LogOperation } from "./log-twin.ts";
 import { MUTANTS, type Mutant } from "./mutants.ts";
 import { KNOWN_SEEDS } from "./seeds.ts";
 
@@ -10,6 +13,8 @@ setVerifying(true);
 /** About half a minute of one core. Longer runs: `npm run sim -- --seeds A..B`. */
 const SEEDS = 1000;
 const BLOCK = 100;
+/** Seeds whose members' writes the real log carries out, torn at each crash. */
+const WAL_SEEDS = 16;
 
 /** Rare branches, each of which the first seeds must take together. */
 const PROBES: readonly string[] = [
@@ -80,6 +85,24 @@ describe("raft in a simulated cluster of five", () => {
     });
   }
 
+  for (let from = 1; from <= WAL_SEEDS; from += WAL_SEEDS / 4) {
+    const last = from + WAL_SEEDS / 4 - 1;
+    it(`writes what the real log recovers after every crash, seeds ${from}..${last}`, async () => {
+      let crashes = 0;
+      for (let seed = from; seed <= last; seed++) {
+        const operations = new Map<MemberId, LogOperation[]>();
+        const recordLog = (id: MemberId, operation: LogOperation): void => {
+          const before = operations.get(id);
+          if (before === undefined) operations.set(id, [operation]);
+          else before.push(operation);
+        };
+        simulate(seed, { recordLog });
+        for (const [id, some] of operations) crashes += await replay(seed, id, some);
+      }
+      assert.ok(crashes > 0, "some crashed");
+    });
+  }
+
   it("reaches every rare branch that the faults are for", () => {
     const missed = PROBES.filter((name) => (reached.get(name) ?? 0) === 0);
     assert.deepEqual(missed, []);
@@ -107,6 +130,24 @@ describe("the judges", () => {
     });
   }
 });
+
+/** Carries out on the real log what a run did to the log of one member. Returns the number of crashes. */
+async function replay(
+  seed: number,
+  id: MemberId,
+  operations: readonly LogOperation[],
+): Promise<number> {
+  const twin = await LogTwin.open(new Prng(seed).fork(`log of ${id}`));
+  for (const [at, operation] of operations.entries()) {
+    try {
+      await twin.perform(operation);
+    } catch (thrown) {
+      const where = `seed ${seed}, member ${id}, ${operation.kind} ${at}`;
+      throw new Error(where, { cause: thrown });
+    }
+  }
+  return twin.crashes;
+}
 
 /** What ended the run; empty if nothing did. */
 function objection(seed: number, mutant: Mutant): string {
