@@ -53,15 +53,9 @@ export class Generation {
         "revisions of a key ascend",
       );
     }
-    // An array that was pushed to keeps room for seventeen: most keys have a few revisions, so those are exact.
-    if (count < EXACT_MAX) this.mains = mains.concat(main);
-    else mains.push(main);
-    if (this.subs !== null) {
-      this.subs.push(sub);
-    } else if (sub !== 0) {
-      this.subs = Array.from({ length: count }, () => 0);
-      this.subs.push(sub);
-    }
+    this.mains = appended(mains, main);
+    if (this.subs !== null) this.subs = appended(this.subs, sub);
+    else if (sub !== 0) this.subs = appended(zeros(count), sub);
   }
 
   subAt(at: number): number {
@@ -172,4 +166,21 @@ export function compactGenerations(newest: Generation, main: number): Generation
 /** Its tombstone is below `main`, and so is everything before. */
 function vanishes(life: Generation, main: number): boolean {
   return life.ended && (life.mains[life.mains.length - 1] ?? 0) < main;
+}
+
+/**
+ * An array that was pushed to keeps room for seventeen: most keys have a few revisions, so those get one of exact size. May
+ * be `numbers` itself.
+ */
+function appended(numbers: number[], last: number): number[] {
+  const { length } = numbers;
+  if (length === 0) return [last];
+  if (length === 1) return [numbers[0] as number, last];
+  if (length < EXACT_MAX) return numbers.concat(last);
+  numbers.push(last);
+  return numbers;
+}
+
+function zeros(count: number): number[] {
+  return count === 1 ? [0] : Array.from({ length: count }, () => 0);
 }

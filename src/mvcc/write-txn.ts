@@ -19,9 +19,12 @@ export interface DeleteSlice {
   readonly next: Key | null;
 }
 
-/** The buffer copies keys: one each serves all. */
+/** The buffer copies keys and payloads: one each serves all. */
 const putKey = Buffer.alloc(REVISION_KEY_BYTES);
 const tombstoneKey = Buffer.alloc(REVISION_KEY_BYTES + 1);
+const tombstonePayload = Buffer.alloc(512);
+/** Keys that one slice of a delete removes at most: some 5 ms, and what the garbage collector adds. */
+const SLICE_KEYS_MAX = 1_000;
 
 export class WriteTxn {
   /** The revision that this write makes, if it changes anything. */
@@ -90,10 +93,11 @@ export class WriteTxn {
       return { deleted, next: null };
     }
     const keys: Key[] = [];
+    const limit = Math.min(keysMax, SLICE_KEYS_MAX);
     const finished = this.#core.index.visit(key, end, (leaf, from, to) => {
       for (let slot = from; slot < to; slot++) {
         if (!leaf.isLive(slot)) continue;
-        if (keys.length >= keysMax) return false;
+        if (keys.length >= limit) return false;
         keys.push(leaf.keys[slot] as Key);
       }
       return true;
@@ -125,7 +129,9 @@ export class WriteTxn {
     const inMemory = previous.record === null ? null : previous;
     this.#changed(new StoredChange({ key, main, sub }, null, inMemory, this.#after()));
     writeRevisionKey(tombstoneKey, main, sub);
-    const payload = Buffer.allocUnsafe(tombstoneSize(key));
+    const size = tombstoneSize(key);
+    const payload =
+      size <= tombstonePayload.length ? tombstonePayload.subarray(0, size) : Buffer.alloc(size);
     writeTombstone(payload, 0, key);
     core.buffer.put(Bucket.keys, tombstoneKey, payload);
     return previous;
