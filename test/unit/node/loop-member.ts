@@ -96,6 +96,8 @@ export class Member {
   readonly machine: Machine;
   readonly loop: Loop;
   readonly raft: Raft;
+  /** Told at once when its role changes, as a member tells its lease keeper. */
+  onRole: (leads: boolean) => void = () => {};
   /** Ends of turns there were. */
   turns = 0;
   readonly #due: (() => void)[] = [];
@@ -160,7 +162,7 @@ export class Member {
             cluster.members.find((of) => of.id === message.to)?.loop.receive(message);
           }
         },
-        onSoftState: () => {},
+        onSoftState: ({ role }) => this.onRole(role === "leader"),
         adopt: () => {
           throw new Error("no state is sent here");
         },

@@ -74,6 +74,37 @@ describe("a member's process", () => {
     });
   });
 
+  it("tells its health as etcd does, alarms included unless they are excluded", async () => {
+    await withMembers(1, [], async (cluster) => {
+      const member = cluster.member(0);
+      const get = async (path: string): Promise<readonly [number, string]> => {
+        const answer = await fetch(`${member.clientUrl}${path}`);
+        return [answer.status, await answer.text()];
+      };
+      assert.deepEqual(await get("/health"), [200, '{"health":"true","reason":""}']);
+      assert.deepEqual(await get("/livez"), [200, "ok\n"]);
+      assert.deepEqual(await get("/readyz"), [200, "ok\n"]);
+      assert.deepEqual(await get("/livez?verbose"), [
+        200,
+        "[+]serializable_read ok\nlivez check passed\n",
+      ]);
+      assert.equal((await get("/readyz/linearizable_read"))[0], 200);
+      assert.equal((await get("/livez/data_corruption"))[0], 404);
+      const raise = (action: number, alarm: number): Promise<unknown> =>
+        withClient(member, (client) => client.call("Maintenance/Alarm", { action, alarm }));
+      await raise(1, 1);
+      assert.deepEqual(await get("/health"), [503, '{"health":"false","reason":"ALARM NOSPACE"}']);
+      assert.equal((await get("/health?exclude=NOSPACE"))[0], 200);
+      assert.equal((await get("/readyz"))[0], 200, "a full member still serves");
+      await raise(2, 1);
+      await raise(1, 2);
+      const [code, body] = await get("/readyz");
+      assert.equal(code, 503);
+      assert.match(body, /\[-\]data_corruption failed: .*CORRUPT/);
+      assert.equal((await get("/readyz?exclude=data_corruption"))[0], 200);
+    });
+  });
+
   it("keeps a second process out of its directory, which then goes on unharmed", async () => {
     await withMembers(1, [], async (cluster) => {
       const member = cluster.member(0);
