@@ -32,7 +32,6 @@ const PEER_CHANNEL_OPTIONS: Readonly<Record<string, number>> = {
   "grpc.max_reconnect_backoff_ms": RETRY_MAX_MS,
   "grpc.keepalive_time_ms": 2_000,
   "grpc.keepalive_timeout_ms": 2_000,
-  "grpc.keepalive_permit_without_calls": 1,
   "grpc.max_receive_message_length": -1,
   "grpc.max_send_message_length": -1,
   "grpc.use_local_subchannel_pool": 1,
