@@ -1,5 +1,7 @@
 /** The ordered byte store under the replicated state. `level.ts` and `memory.ts` answer it, under one contract suite. */
 
+import type { Bucket } from "./buckets.ts";
+
 /** One change of one record. */
 export type BackendOperation =
   | { readonly type: "put"; readonly key: Uint8Array; readonly value: Uint8Array }
@@ -44,4 +46,27 @@ export interface BackendIterator {
   /** Up to `rowsMax` further rows and roughly `bytesMax` bytes; empty at the end. One call at a time. */
   next(rowsMax: number, bytesMax?: number): Promise<readonly BackendRow[]>;
   close(): Promise<void>;
+}
+
+/** What a part of the state machine (mvcc, lease, auth, members) may do to the store while an entry is applied. */
+export interface BucketWriter {
+  /**
+   * Both are copied; the CRC is added here. In the bucket `keys` the record must be absent: revisions are only added.
+   * Elsewhere it replaces what is there.
+   */
+  put(bucket: Bucket, key: Uint8Array, payload: Uint8Array): void;
+  /**
+   * Absent keys may be deleted. Compaction must pass the `payload` of a record that is there: it saves a synchronous read.
+   */
+  delete(bucket: Bucket, key: Uint8Array, payload?: Uint8Array): void;
+}
+
+export interface BucketReader {
+  /** Payload, CRC checked, buffered writes included; undefined if absent. Throws QuorateError "corruption". */
+  getSync(bucket: Bucket, key: Uint8Array): Uint8Array | undefined;
+  /** As `getSync` for many, as of now, in one trip off the loop; rejects with "corruption". */
+  getMany(
+    bucket: Bucket,
+    keys: readonly Uint8Array[],
+  ): Promise<readonly (Uint8Array | undefined)[]>;
 }

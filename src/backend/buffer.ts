@@ -7,7 +7,7 @@ import { crc32 } from "node:zlib";
 
 import { assert, present, verify } from "../base/assert.ts";
 import { deferred, type Deferred } from "../base/deferred.ts";
-import type { Backend, BackendView } from "./backend.ts";
+import type { Backend, BackendView, BucketReader, BucketWriter } from "./backend.ts";
 import { latin1, type Overlaid, PendingBatch, Slabs } from "./batch.ts";
 import { Bucket } from "./buckets.ts";
 import { FlushPolicy } from "./flush-policy.ts";
@@ -21,29 +21,6 @@ import {
   type BucketTotals,
 } from "./record.ts";
 import { encodeState, readState, STATE_KEY, type StoreState, totalsOf } from "./state.ts";
-
-/** What a part of the state machine (mvcc, lease, auth, members) may do to the store while an entry is applied. */
-export interface BucketWriter {
-  /**
-   * Both are copied; the CRC is added here. In the bucket `keys` the record must be absent: revisions are only added.
-   * Elsewhere it replaces what is there.
-   */
-  put(bucket: Bucket, key: Uint8Array, payload: Uint8Array): void;
-  /**
-   * Absent keys may be deleted. Compaction must pass the `payload` of a record that is there: it saves a synchronous read.
-   */
-  delete(bucket: Bucket, key: Uint8Array, payload?: Uint8Array): void;
-}
-
-export interface BucketReader {
-  /** Payload, CRC checked, buffered writes included; undefined if absent. Throws QuorateError "corruption". */
-  getSync(bucket: Bucket, key: Uint8Array): Uint8Array | undefined;
-  /** As `getSync` for many, as of now, in one trip off the loop; rejects with "corruption". */
-  getMany(
-    bucket: Bucket,
-    keys: readonly Uint8Array[],
-  ): Promise<readonly (Uint8Array | undefined)[]>;
-}
 
 /** A point in time of the store at the end of a log entry. `view` must be closed. */
 export interface SealedView extends StoreState {

@@ -8,7 +8,7 @@
 import { assert, present } from "../base/assert.ts";
 import type { Key } from "../base/bytes.ts";
 import { Bucket } from "../backend/buckets.ts";
-import type { BucketWriter } from "../backend/buffer.ts";
+import type { BucketWriter } from "../backend/backend.ts";
 import { ExpiryHeap, heapEntry, type HeapEntry } from "./expiry-heap.ts";
 import { decodeLease, encodeLease, type LeaseRecord, toLeaseKey } from "./lease-record.ts";
 

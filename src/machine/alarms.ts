@@ -1,6 +1,6 @@
 /** Alarms: raised and cleared through the log, so that all members refuse the same writes. */
 import { Bucket } from "../backend/buckets.ts";
-import type { BucketWriter } from "../backend/buffer.ts";
+import type { BucketWriter } from "../backend/backend.ts";
 import {
   AlarmAction,
   AlarmType,

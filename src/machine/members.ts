@@ -3,7 +3,7 @@
  * applied, so that every member comes to the same answer. Removed ids are kept for good.
  */
 import { Bucket } from "../backend/buckets.ts";
-import type { BucketWriter } from "../backend/buffer.ts";
+import type { BucketWriter } from "../backend/backend.ts";
 import { API_ERRORS, type ApiError } from "../api/catalogue.ts";
 import {
   decodeStoredMember,

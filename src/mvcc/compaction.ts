@@ -8,7 +8,7 @@
  * ```
  */
 import type { BackendIterator, BackendRow } from "../backend/backend.ts";
-import type { BucketReader } from "../backend/buffer.ts";
+import type { BucketReader } from "../backend/backend.ts";
 import { Bucket } from "../backend/buckets.ts";
 import { openRecord } from "../backend/record.ts";
 import { deferred, type Deferred } from "../base/deferred.ts";
