@@ -1,4 +1,4 @@
-/** What `npm pack` makes, started as somebody starts it who installed it: compiled, without sources, with declared dependencies alone. */
+/** What `npm pack` makes, started as by somebody who installed it: compiled, no sources, declared dependencies alone. */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
