@@ -287,12 +287,12 @@ function holdsFor({ target, result, targetUnion: union }: Compare, of: Entry | u
   const a = stored[target] ?? 0;
   switch (result) {
     case 0:
-      return a == given; // oxlint-disable-line eqeqeq
+      return String(a) === String(given);
     case 1:
       return a > given;
     case 2:
       return a < given;
     default:
-      return a != given; // oxlint-disable-line eqeqeq
+      return String(a) !== String(given);
   }
 }
