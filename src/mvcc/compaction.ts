@@ -22,8 +22,8 @@ import { OPEN_END } from "./tree-walk.ts";
 
 const SCHEDULED: Uint8Array = Buffer.from("scheduledCompactRev", "latin1");
 const FINISHED: Uint8Array = Buffer.from("finishedCompactRev", "latin1");
-/** Slots of the index that one slice looks at. */
-const INDEX_SLOTS = 8_192;
+/** Slots of the index that one slice looks at, and perhaps removes: a few milliseconds. */
+const INDEX_SLOTS = 2_048;
 
 export type CompactOutcome =
   | { readonly kind: "scheduled"; readonly done: Promise<void> }

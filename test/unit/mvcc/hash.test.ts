@@ -3,7 +3,11 @@ import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 
 import { crc32c } from "../../../src/base/checksum.ts";
-import { bytes, Fixture, k } from "./fixture.ts";
+import { BackendBuffer } from "../../../src/backend/buffer.ts";
+import { MemoryBackend } from "../../../src/backend/memory.ts";
+import { Core } from "../../../src/mvcc/core.ts";
+import { anySlot } from "../../../src/mvcc/hash.ts";
+import { bytes, Fixture, k, testPace } from "./fixture.ts";
 
 type Step =
   | { readonly put: readonly [key: string, value: string] }
@@ -69,6 +73,26 @@ describe("Store.hash", () => {
     if (outcome.kind === "scheduled") await outcome.done;
     const again = await f.reopened();
     assert.deepEqual(during, await again.store.hash(3, AbortSignal.timeout(5_000)));
+  });
+});
+
+describe("anySlot", () => {
+  it("looks at every key of the index, and lets the loop turn while it does", async () => {
+    const backend = new MemoryBackend();
+    let turns = 0;
+    const turn = async (): Promise<void> => {
+      turns++;
+      await testPace.turn();
+    };
+    const core = new Core(backend, BackendBuffer.open(backend), { ...testPace, turn }, 0);
+    const name = (at: number): string => String(at).padStart(6, "0");
+    for (let at = 0; at < 20_000; at++) core.index.put(k(name(at)), 2, at);
+    for (const at of [0, 8_191, 8_192, 8_193, 19_999]) {
+      assert.ok(await anySlot(core, (leaf, slot) => leaf.keys[slot] === name(at)), name(at));
+    }
+    turns = 0;
+    assert.equal(await anySlot(core, () => false), false);
+    assert.equal(turns, 2);
   });
 });
 
