@@ -81,7 +81,7 @@ export class WriteTxn {
   }
 
   /**
-   * Deletes live keys of [key, end) (null end: the one key), at most `keysMax` of them. A long delete goes in slices, all in
+   * Deletes live keys of [key, end) (null end: the one key), `keysMax` of them or fewer. A long delete goes in slices, all in
    * this write, with no other change between: call again from `next`.
    */
   deleteRange(key: Key, end: Key | null, keysMax: number): DeleteSlice {

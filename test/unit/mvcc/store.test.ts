@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+import type { Key } from "../../../src/base/bytes.ts";
 import { leaseOf } from "../../../src/mvcc/record.ts";
 import { bytes, Fixture, k, query, show, showOutcome } from "./fixture.ts";
 
@@ -140,6 +141,23 @@ describe("Store", () => {
         (change, sub) => change.tombstone && change.main === 3 && change.sub === sub,
       ),
     );
+  });
+
+  it("a slice of a delete removes 1000 keys at most, however many are asked for", async () => {
+    const f = await Fixture.open();
+    f.write((txn) => {
+      for (let at = 0; at < 2_500; at++) txn.put(k(`k${at}`), bytes("v"), 0n);
+    });
+    const slices: number[] = [];
+    f.write((txn) => {
+      for (let from: Key | null = k("k"); from !== null;) {
+        const slice = txn.deleteRange(from, k("l"), Number.MAX_SAFE_INTEGER);
+        slices.push(slice.deleted.length);
+        from = slice.next;
+      }
+    });
+    assert.deepEqual(slices, [1_000, 1_000, 500]);
+    assert.equal(f.store.keyCount, 0);
   });
 
   it("answers reads of the future and of the compacted past as outcomes", async () => {
