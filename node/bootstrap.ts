@@ -41,9 +41,9 @@ export function bootstrapNew(config: Config): Birth {
     );
   }
   checkAdvertised(config, own);
-  // A member tells its name and client URLs itself, once it has started.
-  const members = Array.from(config.initialCluster.values(), (peerUrls) =>
-    storedMember({ id: memberId(peerUrls, config.initialClusterToken, null), peerUrls }),
+  // A member tells its client URLs itself, once it has started.
+  const members = Array.from(config.initialCluster, ([name, peerUrls]) =>
+    storedMember({ id: memberId(peerUrls, config.initialClusterToken, null), name, peerUrls }),
   );
   const ids = members.map((member) => member.id as MemberId);
   return {

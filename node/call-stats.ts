@@ -1,5 +1,6 @@
 /** Counts of gRPC calls by method and status, as plain numbers on the hot path. */
 import type { CallObserver, Method, Router, Status } from "../src/grpc/service.ts";
+import { GRPC_TYPE } from "../src/api/services.ts";
 import { HandHistogram } from "./histogram.ts";
 
 /** The client library's default buckets, seconds, which grpc_server_handling_seconds has. */
@@ -7,7 +8,8 @@ const HANDLING_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10
 const STATUS_COUNT = 17;
 
 export interface MethodStats {
-  readonly type: "unary" | "server_stream" | "bidi_stream";
+  /** As the metric names it: unary, server_stream or bidi_stream. */
+  readonly type: string;
   readonly service: string;
   readonly method: string;
   started: number;
@@ -16,8 +18,6 @@ export interface MethodStats {
   /** Null unless --metrics=extensive. */
   readonly handling: HandHistogram | null;
 }
-
-const TYPES = { unary: "unary", serverStream: "server_stream", bidiStream: "bidi_stream" } as const;
 
 export class CallStats implements CallObserver {
   readonly byPath: ReadonlyMap<string, MethodStats>;
@@ -34,7 +34,7 @@ export class CallStats implements CallObserver {
     for (const [path, method] of router) {
       const [, service = "", name = ""] = path.split("/");
       byPath.set(path, {
-        type: TYPES[method.kind],
+        type: GRPC_TYPE[method.kind],
         service,
         method: name,
         started: 0,

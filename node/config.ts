@@ -26,7 +26,6 @@ export interface Config {
   readonly preVote: boolean;
   readonly strictReconfigCheck: boolean;
   readonly maxLearners: number;
-  readonly forceNewCluster: boolean;
   readonly fsync: boolean;
   readonly snapshotCatchUpEntries: number;
   /** Bytes; Infinity where there is no limit. */
@@ -122,7 +121,6 @@ type MemberFields = Pick<
   | "preVote"
   | "strictReconfigCheck"
   | "maxLearners"
-  | "forceNewCluster"
   | "fsync"
   | "extensiveMetrics"
   | "logLevel"
@@ -170,7 +168,6 @@ function memberFields(read: Reader, name: string): MemberFields {
     preVote: read.flag("pre-vote"),
     strictReconfigCheck: read.flag("strict-reconfig-check"),
     maxLearners: read.atLeast("max-learners", 1),
-    forceNewCluster: read.flag("force-new-cluster"),
     fsync: !read.flag("unsafe-no-fsync"),
     extensiveMetrics: metrics === "extensive",
     logLevel: level,

@@ -52,12 +52,6 @@ const MEMBER: readonly Flag[] = [
   ),
   flag("max-learners", "integer", "1", "learners at one time"),
   flag(
-    "force-new-cluster",
-    "flag",
-    "false",
-    "start as the only member of what the data directory holds",
-  ),
-  flag(
     "unsafe-no-fsync",
     "flag",
     "false",
@@ -158,7 +152,7 @@ const OBSERVE: readonly Flag[] = [
   flag("feature-gates", "text", "", "accepted"),
 ];
 
-/** TLS, auth and corruption checks of etcd that this release refuses to pretend to have. */
+/** What this release does not do and must not pretend to: TLS, discovery, starting over with what one member has. */
 const REFUSED: readonly Flag[] = [
   ...ignored(
     "text",
@@ -182,7 +176,14 @@ const REFUSED: readonly Flag[] = [
     "discovery-srv",
     "discovery",
   ),
-  ...ignored("flag", "client-cert-auth", "auto-tls", "peer-client-cert-auth", "peer-auto-tls"),
+  ...ignored(
+    "flag",
+    "force-new-cluster",
+    "client-cert-auth",
+    "auto-tls",
+    "peer-client-cert-auth",
+    "peer-auto-tls",
+  ),
 ];
 
 const IGNORED: readonly Flag[] = [

@@ -5,6 +5,7 @@ import type { HttpHandler, Limits } from "../src/grpc/service.ts";
 import { NO_MEMBER } from "../src/raft/types.ts";
 import type { Registry } from "prom-client";
 import { AssertionError } from "../src/base/assert.ts";
+import { QuorateError } from "../src/base/errors.ts";
 import { CallStats } from "./call-stats.ts";
 import { monotonicClock } from "./clock.ts";
 import type { Config } from "./config.ts";
@@ -89,10 +90,11 @@ export async function serve(options: ServeOptions): Promise<Running> {
     return buildMetrics({ member, calls, clients: server, received, ...histograms });
   });
   late.clients = clients;
-  await listenAll(peers, config.listenPeerUrls);
+  await listenAll(peers, "listen-peer-urls", config.listenPeerUrls);
   member.start();
-  await listenAll(clients, config.listenClientUrls);
-  await listenAll(plain, [...config.listenClientHttpUrls, ...config.listenMetricsUrls]);
+  await listenAll(clients, "listen-client-urls", config.listenClientUrls);
+  await listenAll(plain, "listen-client-http-urls", config.listenClientHttpUrls);
+  await listenAll(plain, "listen-metrics-urls", config.listenMetricsUrls);
   const poll = setInterval(() => watchdog.poll(member.leader() !== NO_MEMBER), config.electionMs);
   announceWhenReady(member, logger);
   return {
@@ -151,10 +153,20 @@ function clientLimits(config: Config): Limits {
   };
 }
 
-async function listenAll(server: GrpcServer, urls: readonly URL[]): Promise<void> {
+async function listenAll(server: GrpcServer, flag: string, urls: readonly URL[]): Promise<void> {
   for (const url of urls) {
     const host = url.hostname.replace(/^\[|\]$/g, "");
-    await server.listen({ host, port: Number(url.port === "" ? 80 : url.port) }, null);
+    const port = Number(url.port === "" ? 80 : url.port);
+    try {
+      await server.listen({ host, port }, null);
+    } catch (error) {
+      const reason = error instanceof Error && "code" in error ? String(error.code) : String(error);
+      throw new QuorateError(
+        "configuration",
+        `--${flag}: cannot listen on ${host}:${port} (${reason}): choose another address, or stop what uses it`,
+        error,
+      );
+    }
   }
 }
 

@@ -1,5 +1,8 @@
 /** The store's bytes on disk: how many they are, and giving back those that nothing uses. */
+import { systemPace } from "./pace.ts";
 import type { Machine } from "../src/machine/machine.ts";
+
+const POLL_MS = 10;
 
 /** The store's files, and how much the store had taken when they were counted. */
 interface Sample {
@@ -45,6 +48,8 @@ export class StoreSpace {
   }
 
   async #compact(): Promise<void> {
+    // What a compaction of the history is still removing would otherwise stay.
+    while (this.#machine().store.isCompacting) await systemPace.sleep(POLL_MS);
     await this.#machine().backend.compact(new Uint8Array(0), null);
     await this.sample();
   }

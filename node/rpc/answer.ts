@@ -90,7 +90,10 @@ export function proposeCall(
     fail(call, API_ERRORS.requestTooLarge);
     return;
   }
-  if (host.loop.applyBacklog > APPLY_BACKLOG_MAX || host.machine.buffer.isFull) {
+  if (
+    host.loop.applyBacklog > APPLY_BACKLOG_MAX ||
+    host.machine.buffer.pendingBytes >= host.config.storeBufferBytes
+  ) {
     fail(call, API_ERRORS.tooManyRequests);
     return;
   }

@@ -37,9 +37,6 @@ export type Later = (callback: () => void) => void;
 const BATCH_BYTES_MAX = 1024 * 1024;
 const BATCH_OPERATIONS_MAX = 2_000;
 
-/** With so much on its way, proposals are refused: "too many requests". */
-export const PENDING_BYTES_MAX: number = 64 * 1024 * 1024;
-
 export class BackendBuffer implements BucketWriter, BucketReader {
   readonly #backend: Backend;
   readonly #totals: BucketTotals[];
@@ -116,11 +113,6 @@ export class BackendBuffer implements BucketWriter, BucketReader {
   /** Bytes of all record keys and values that the store has taken since it was opened; never less than before. */
   get landedBytes(): number {
     return this.#landedBytes;
-  }
-
-  /** Whether so much waits that proposals should be refused. */
-  get isFull(): boolean {
-    return this.#pendingBytes >= PENDING_BYTES_MAX;
   }
 
   /** What `bucket` holds now, buffered writes included. Live: copy to keep. */

@@ -47,6 +47,16 @@ function addresses(member: Member): string[] {
 }
 
 describe("a member's process", () => {
+  it("names the flag of an address that is taken, and exits 2", async () => {
+    await withMembers(1, [], async (cluster) => {
+      using other = scratch();
+      const taken = addresses(cluster.member(0)).filter((flag) => !flag.startsWith("--data-dir"));
+      const ended = runMain([...taken, `--data-dir=${other.path}/data`]);
+      assert.equal(ended.code, 2);
+      assert.match(ended.stderr, /--listen-peer-urls: cannot listen on .* \(EADDRINUSE\)/);
+    });
+  });
+
   it("has everything it acknowledged after a SIGKILL, leases and all", async () => {
     await withMembers(1, [], async (cluster) => {
       const member = cluster.member(0);
