@@ -27,7 +27,7 @@ import { Loop, type LoopEvents } from "./loop.ts";
 import { systemPace } from "./pace.ts";
 import { PeerCalls } from "./peer/calls.ts";
 import { Links } from "./peer/links.ts";
-import { MemberRaftStorage } from "./raft-storage.ts";
+import { MemberRaftStorage, REPLICATION_LIMITS } from "./raft-storage.ts";
 import { activeMembers, reconfigurationRefusal } from "./reconfiguration.ts";
 import type { RequestIds } from "./request-ids.ts";
 import { Retention } from "./retention.ts";
@@ -45,9 +45,6 @@ const TRANSFER_ELECTIONS = 2;
 const FAREWELL_ELECTIONS = 10;
 const POLL_TRANSFER_MS = 10;
 const SECOND_MS = 1_000;
-const APPEND_BYTES_MAX = 1024 * 1024;
-const INFLIGHT_MESSAGES_MAX = 512;
-const INFLIGHT_BYTES_MAX = 16 * 1024 * 1024;
 
 export interface MemberOptions {
   readonly config: Config;
@@ -93,6 +90,8 @@ export class Member implements Host {
   #logFull = false;
   #published = false;
   #lastTickMs = 0;
+  /** Once so much is applied, the only voter campaigns. */
+  #campaignAt: Index | null = null;
   leaderChanges = 0;
 
   constructor(options: MemberOptions) {
@@ -158,10 +157,17 @@ export class Member implements Host {
     void this.space.sample();
     const { voters } = this.#machine.membership();
     const alone = voters.length === 1 && voters[0] === this.identity.memberId;
-    if (alone) this.loop.campaign();
+    if (alone) this.#campaignAt = this.#options.opened.hardState.commit;
     else if (this.config.initialElectionTickAdvance)
       this.loop.advanceElection(this.#electionTicks() - 2);
     this.loop.schedule();
+  }
+
+  /** The only voter waits for nobody but for what it committed before: Raft would refuse. */
+  #maybeCampaign(applied: Index): void {
+    if (this.#campaignAt === null || applied < this.#campaignAt) return;
+    this.#campaignAt = null;
+    this.loop.campaign();
   }
 
   /** Answers what waits, and closes the log and the store. */
@@ -248,9 +254,7 @@ export class Member implements Host {
       checkQuorum: true,
       applied: this.#machine.appliedIndex as Index,
       removed: this.#machine.members.isRemoved(this.identity.memberId),
-      appendBytesMax: APPEND_BYTES_MAX,
-      inflightMessagesMax: INFLIGHT_MESSAGES_MAX,
-      inflightBytesMax: INFLIGHT_BYTES_MAX,
+      ...REPLICATION_LIMITS,
       uncommittedBytesMax: config.proposalBudgetBytes,
       cachedBytesMax: config.raftCacheBytes,
     });
@@ -261,7 +265,8 @@ export class Member implements Host {
       send: (messages) => this.links.send(messages),
       onSoftState: (next, before) => this.#onSoftState(next, before),
       adopt: (mark) => this.#adopt(mark),
-      endOfTurn: () => {
+      endOfTurn: (applied) => {
+        this.#maybeCampaign(applied);
         this.watch.flush();
         this.#options.flushClients();
         this.links.flush();

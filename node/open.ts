@@ -100,7 +100,10 @@ async function openLocked(
     if (dataDir.hasLog) await refuseOrphanedLog(options, dataDir, identity);
     dataDir.dropUnfinished();
   }
+  const { clock } = options;
+  const began = clock.now();
   const wal = await openWal(options, dataDir, identity);
+  const logOpen = clock.now();
   const requestIds = new RequestIds(identity.memberId, Date.now());
   const openMachine = (backend: Backend): Promise<Machine> =>
     Machine.open({
@@ -116,7 +119,19 @@ async function openLocked(
       onFatal: options.onFatal,
       requestPrefix: requestIds.prefix,
     });
-  const machine = await openMachine(await LevelBackend.open(dataDir.storePath()));
+  const backend = await LevelBackend.open(dataDir.storePath());
+  const storeOpen = clock.now();
+  const machine = await openMachine(backend);
+  const took = {
+    logMs: Math.round(logOpen - began),
+    storeMs: Math.round(storeOpen - logOpen),
+    indexMs: Math.round(clock.now() - storeOpen),
+  };
+  const { keyCount, revision } = machine.store;
+  logger.info(
+    { ...took, keys: keyCount, revision, replay: wal.recovery.lastIndex - machine.appliedIndex },
+    "opened the log and the store",
+  );
   if (members !== null) {
     machine.bootstrap(members, BIRTH_INDEX, BIRTH_TERM);
     await machine.buffer.drain();

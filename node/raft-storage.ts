@@ -47,3 +47,12 @@ export class MemberRaftStorage implements RaftStorage {
     return { index, term, membership: machine.membership() as Membership };
   }
 }
+
+/** How much of the log is on its way to one follower: bytes of a message, messages and bytes not yet acknowledged. */
+export const REPLICATION_LIMITS: Readonly<
+  Record<"appendBytesMax" | "inflightMessagesMax" | "inflightBytesMax", number>
+> = {
+  appendBytesMax: 1024 * 1024,
+  inflightMessagesMax: 512,
+  inflightBytesMax: 16 * 1024 * 1024,
+};

@@ -357,6 +357,7 @@ export class BackendBuffer implements BucketWriter, BucketReader {
     this.#pendingBytes -= batch.bytes;
     this.#landedBytes += batch.bytes;
     this.#policy.bytes += batch.bytes;
+    this.#policy.operations += batch.operations.length;
     this.#committedIndex = batch.appliedIndex;
     this.#committedSeal = batch.seal;
     for (const listener of this.#committedListeners) listener(batch.appliedIndex);

@@ -47,6 +47,24 @@ function addresses(member: Member): string[] {
 }
 
 describe("a member's process", () => {
+  it("leads as soon as it has applied what it had committed, without an election timeout", async () => {
+    await withMembers(
+      1,
+      ["--heartbeat-interval=2000", "--election-timeout=20000"],
+      async (cluster) => {
+        const member = cluster.member(0);
+        const client = new MemberClient(member.endpoint);
+        await putMany(client, "k", 200);
+        client.close();
+        await member.stop("SIGKILL");
+        const before = performance.now();
+        cluster.restart(member);
+        await member.awaitHealthy();
+        assert.ok(performance.now() - before < 15_000, "no election timeout passed");
+      },
+    );
+  });
+
   it("names the flag of an address that is taken, and exits 2", async () => {
     await withMembers(1, [], async (cluster) => {
       using other = scratch();
