@@ -2,6 +2,7 @@
  * Every flag, as data: etcd's and ours. A flag comes from the command line, else from `QUORATE_<NAME>`, else from
  * `ETCD_<NAME>`; with `--config-file` from that YAML file alone, as with etcd.
  */
+import { nearest } from "./nearest.ts";
 
 /** How a flag's text is read. `flag` is a boolean that needs no value on the command line. */
 export type FlagKind = "text" | "flag" | "integer" | "number" | "duration" | "urls" | "list";
@@ -255,27 +256,7 @@ export const FLAGS: ReadonlyMap<string, Flag> = new Map(
   ]),
 );
 
-/** The known flag nearest to `name` by edit distance, for the error of an unknown one. */
+/** The known flag nearest to `name`, for the error of an unknown one. */
 export function nearestFlag(name: string): string {
-  let best = "";
-  let least = Number.POSITIVE_INFINITY;
-  for (const known of FLAGS.keys()) {
-    const distance = editDistance(name, known);
-    if (distance < least) [best, least] = [known, distance];
-  }
-  return best;
-}
-
-/** Levenshtein distance, one row at a time. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, at) => at);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const swap = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(swap, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
+  return nearest(name, FLAGS.keys());
 }

@@ -1,4 +1,5 @@
 /** What --help prints. */
+import { commandLines } from "./commands.ts";
 import { FLAG_SECTIONS, type Flag } from "./flags.ts";
 
 const NAME_COLUMNS = 36;
@@ -8,9 +9,13 @@ export function helpText(): string {
     ([title, flags]) => `${title}:\n${flags.map(line).join("\n")}`,
   );
   return `Usage: quorate [flags]
+       quorate COMMAND [arguments]
 
-Runs one member of a Quorate cluster. Quorate speaks the etcd v3 protocol and takes etcd's flags; every flag can also be set
-as QUORATE_<NAME> or ETCD_<NAME> in the environment, or in the file named by --config-file.
+Without a command: runs one member of a Quorate cluster. Quorate speaks the etcd v3 protocol and takes etcd's flags; every
+flag can also be set as QUORATE_<NAME> or ETCD_<NAME> in the environment, or in the file named by --config-file.
+
+Commands (each has a --help of its own):
+${commandLines()}
 
 ${sections.join("\n\n")}
 `;

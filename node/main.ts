@@ -1,10 +1,12 @@
 /**
- * The entry: `node node/main.ts FLAGS`. Restarts itself in place, once, with what a server needs of its runtime and what can
- * only be set before the process begins; then runs the member. The process id stays.
+ * The entry: `node node/main.ts FLAGS` runs a member, `node node/main.ts COMMAND ARGUMENTS` a command. The member restarts
+ * itself in place, once, with what a server needs of its runtime and what can only be set before the process begins. The
+ * process id stays.
  */
 import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { isCommand } from "./commands.ts";
 
 const TUNED = "QUORATE_RUNTIME";
 /**
@@ -44,6 +46,12 @@ function compileCache(): string | null {
   }
 }
 
-restartTuned();
-const { main } = await import("./process.ts");
-await main(process.argv.slice(2));
+const args = process.argv.slice(2);
+if (isCommand(args)) {
+  const { main } = await import("./command-process.ts");
+  await main(args);
+} else {
+  restartTuned();
+  const { main } = await import("./process.ts");
+  await main(args);
+}

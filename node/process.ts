@@ -1,11 +1,11 @@
-/** The process: arguments in, exit code out. `main.ts` starts it. */
+/** The process of a member: arguments in, exit code out. `main.ts` starts it. */
 import { AssertionError } from "../src/base/assert.ts";
 import { QuorateError } from "../src/base/errors.ts";
 import { loadConfig, type Config } from "./config.ts";
 import { helpText } from "./help.ts";
 import { openLog, type MemberLog } from "./log.ts";
 import { serve, type Running } from "./serve.ts";
-import { CLUSTER_VERSION, ETCD_VERSION, QUORATE_VERSION } from "./version.ts";
+import { versionText } from "./version.ts";
 
 const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
@@ -18,9 +18,7 @@ export async function main(args: readonly string[]): Promise<void> {
     return;
   }
   if (args.includes("--version")) {
-    process.stdout.write(
-      `quorate ${QUORATE_VERSION}\netcd API ${ETCD_VERSION}, cluster ${CLUSTER_VERSION}\nnode ${process.version}\n`,
-    );
+    process.stdout.write(versionText());
     return;
   }
   let config: Config;

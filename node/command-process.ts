@@ -1,0 +1,23 @@
+/** The process of a command: arguments in, exit code out. `main.ts` starts it. */
+import { type CommandIo, runCommand } from "./commands.ts";
+
+const EXIT_FAILURE = 1;
+
+export async function main(args: readonly string[]): Promise<void> {
+  const abort = new AbortController();
+  // Once: whoever insists with a second signal ends the process as usual.
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => abort.abort(new Error(`ended by ${signal}`)));
+  }
+  // Whoever reads the output may stop reading: `quorate … | head`.
+  process.stdout.on("error", () => process.exit(EXIT_FAILURE));
+  const io: CommandIo = {
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    isTerminal: process.stderr.isTTY,
+    environment: process.env,
+    signal: abort.signal,
+  };
+  process.exit(await runCommand(args, io));
+}
