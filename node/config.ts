@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { QuorateError } from "../src/base/errors.ts";
 import { parseDuration } from "./duration.ts";
-import { FLAGS, REFUSED_FLAGS } from "./flags.ts";
+import { parseUrl, Reader, refuse, toPlainUrl } from "./reader.ts";
 import { readSettings, type Settings, type SettingsSource } from "./settings.ts";
 
 export interface Config {
@@ -87,7 +87,7 @@ export function buildConfig(settings: Settings): Config {
   const name = read.text("name");
   const listenClientUrls = read.urls("listen-client-urls");
   if (read.given("listen-client-urls") && !read.given("advertise-client-urls")) {
-    fail("--advertise-client-urls is required when --listen-client-urls is set: add it");
+    refuse("--advertise-client-urls is required when --listen-client-urls is set: add it");
   }
   const advertisePeerUrls = read.urls("initial-advertise-peer-urls").map(toPlainUrl);
   const quota = read.integer("quota-backend-bytes");
@@ -142,18 +142,19 @@ function memberFields(read: Reader, name: string): MemberFields {
   const heartbeatMs = read.atLeast("heartbeat-interval", 1);
   const electionMs = read.atLeast("election-timeout", 1);
   if (electionMs < 5 * heartbeatMs) {
-    fail(
+    refuse(
       `--election-timeout=${electionMs} must be at least 5 times --heartbeat-interval=${heartbeatMs}: raise it to ${5 * heartbeatMs}`,
     );
   }
-  if (electionMs > 50_000) fail(`--election-timeout=${electionMs} must not exceed 50000: lower it`);
+  if (electionMs > 50_000)
+    refuse(`--election-timeout=${electionMs} must not exceed 50000: lower it`);
   const metrics = read.oneOf("metrics", ["basic", "extensive"]);
   const level = read.text("log-level");
   if (!LOG_LEVELS.has(level))
-    fail(`--log-level=${level} is not one of ${[...LOG_LEVELS].join(", ")}`);
+    refuse(`--log-level=${level} is not one of ${[...LOG_LEVELS].join(", ")}`);
   read.oneOf("log-format", ["json", "console"]);
   const walDir = read.text("wal-dir");
-  if (name === "") fail("--name must not be empty");
+  if (name === "") refuse("--name must not be empty");
   const dataDir = read.text("data-dir");
   return {
     name,
@@ -186,7 +187,7 @@ function clusterFields(read: Reader, name: string, advertised: readonly string[]
   for (const part of text === "" ? [] : text.split(",")) {
     const [memberName, url] = splitOnce(part.trim(), "=");
     if (memberName === "" || url === null) {
-      fail(`--initial-cluster: '${part}' must be written name=peer-url`);
+      refuse(`--initial-cluster: '${part}' must be written name=peer-url`);
     }
     const urls = initialCluster.get(memberName) ?? [];
     urls.push(toPlainUrl(parseUrl("initial-cluster", url)));
@@ -195,7 +196,7 @@ function clusterFields(read: Reader, name: string, advertised: readonly string[]
   if (
     new Set([...initialCluster.values()].flat()).size !== [...initialCluster.values()].flat().length
   ) {
-    fail("--initial-cluster names one peer URL twice: give each member its own");
+    refuse("--initial-cluster names one peer URL twice: give each member its own");
   }
   return {
     initialCluster,
@@ -245,13 +246,13 @@ function autoCompaction(read: Reader): Config["autoCompaction"] {
   if (/^0+$/.test(text) || text === "") return { mode: "off" };
   if (mode === "revision") {
     if (!/^\d+$/.test(text)) {
-      fail(`--auto-compaction-retention=${text} must be a number of revisions in revision mode`);
+      refuse(`--auto-compaction-retention=${text} must be a number of revisions in revision mode`);
     }
     return { mode: "revision", revisions: Number(text) };
   }
   const periodMs = /^\d+$/.test(text) ? Number(text) * 3_600_000 : parseDuration(text);
   if (periodMs === null || periodMs < 0) {
-    fail(`--auto-compaction-retention=${text} must be hours or a duration such as 30m`);
+    refuse(`--auto-compaction-retention=${text} must be hours or a duration such as 30m`);
   }
   return periodMs === 0 ? { mode: "off" } : { mode: "periodic", periodMs };
 }
@@ -281,101 +282,7 @@ function budgetFields(read: Reader): BudgetFields {
   };
 }
 
-/** Typed access to the settings, by flag name; every refusal names the flag and the fix. */
-class Reader {
-  readonly #settings: Settings;
-
-  constructor(settings: Settings) {
-    this.#settings = settings;
-    for (const name of settings.values.keys()) {
-      if (REFUSED_FLAGS.has(name)) fail(`--${name} is not served by this release: remove it`);
-    }
-  }
-
-  given(name: string): boolean {
-    return this.#settings.values.has(name);
-  }
-
-  /** One line for each flag of etcd that means nothing here. */
-  warnIgnored(): string[] {
-    return [...this.#settings.values.keys()]
-      .filter((name) => FLAGS.get(name)?.help === null)
-      .map((name) => `--${name} is accepted and has no effect here`);
-  }
-
-  text(name: string): string {
-    return this.#settings.values.get(name) ?? FLAGS.get(name)?.fallback ?? "";
-  }
-
-  flag(name: string): boolean {
-    const text = this.text(name).toLowerCase();
-    if (["true", "1", "t"].includes(text)) return true;
-    if (["false", "0", "f", ""].includes(text)) return false;
-    return fail(`--${name}=${text} must be true or false`);
-  }
-
-  integer(name: string): number {
-    const text = this.text(name);
-    const value = Number(text);
-    if (!/^[+-]?\d+$/.test(text) || !Number.isSafeInteger(value)) {
-      fail(`--${name}=${text} must be a whole number`);
-    }
-    return value;
-  }
-
-  atLeast(name: string, least: number): number {
-    const value = this.integer(name);
-    if (value < least) fail(`--${name}=${value} must be at least ${least}`);
-    return value;
-  }
-
-  duration(name: string): number {
-    const text = this.text(name);
-    const value = parseDuration(text);
-    if (value === null || value < 0)
-      fail(`--${name}=${text} must be a duration such as 500ms, 10s or 2h`);
-    return value;
-  }
-
-  oneOf<T extends string>(name: string, choices: readonly T[]): T {
-    const text = this.text(name);
-    const choice = choices.find((each) => each === text);
-    return choice ?? fail(`--${name}=${text} must be one of: ${choices.join(", ")}`);
-  }
-
-  list(name: string): readonly string[] {
-    return this.text(name)
-      .split(",")
-      .map((part) => part.trim())
-      .filter((part) => part !== "");
-  }
-
-  urls(name: string): URL[] {
-    return this.list(name).map((text) => parseUrl(name, text));
-  }
-}
-
-function parseUrl(name: string, text: string): URL {
-  if (!URL.canParse(text)) fail(`--${name}: '${text}' is not a URL such as http://10.0.0.1:2379`);
-  const url = new URL(text);
-  if (url.protocol === "https:")
-    fail(`--${name}: '${text}' asks for TLS, which this release does not serve`);
-  if (url.protocol !== "http:") fail(`--${name}: '${text}' must start with http://`);
-  if (url.pathname !== "/" || url.search !== "") fail(`--${name}: '${text}' must not have a path`);
-  if (!/:\d+\/?$/.test(text)) fail(`--${name}: '${text}' must name a port`);
-  return url;
-}
-
-/** As users and etcd write it: no slash at the end. */
-function toPlainUrl(url: URL): string {
-  return `${url.protocol}//${url.hostname}:${url.port === "" ? "80" : url.port}`;
-}
-
 function splitOnce(text: string, separator: string): readonly [string, string | null] {
   const at = text.indexOf(separator);
   return at < 0 ? [text, null] : [text.slice(0, at), text.slice(at + separator.length)];
-}
-
-function fail(message: string): never {
-  throw new QuorateError("configuration", message);
 }

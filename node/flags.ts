@@ -2,26 +2,8 @@
  * Every flag, as data: etcd's and ours. A flag comes from the command line, else from `QUORATE_<NAME>`, else from
  * `ETCD_<NAME>`; with `--config-file` from that YAML file alone, as with etcd.
  */
+import { type Flag, flag, ignored } from "./flag.ts";
 import { nearest } from "./nearest.ts";
-
-/** How a flag's text is read. `flag` is a boolean that needs no value on the command line. */
-export type FlagKind = "text" | "flag" | "integer" | "number" | "duration" | "urls" | "list";
-
-export interface Flag {
-  readonly name: string;
-  readonly kind: FlagKind;
-  readonly fallback: string;
-  /** One line for --help; null for a flag that etcd has and that means nothing here: accepted with one warning. */
-  readonly help: string | null;
-}
-
-function flag(name: string, kind: FlagKind, fallback: string, help: string): Flag {
-  return { name, kind, fallback, help };
-}
-
-function ignored(kind: FlagKind, ...names: readonly string[]): Flag[] {
-  return names.map((name) => ({ name, kind, fallback: "", help: null }));
-}
 
 const MEMBER: readonly Flag[] = [
   flag("name", "text", "default", "name of this member"),

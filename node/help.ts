@@ -1,6 +1,7 @@
 /** What --help prints. */
 import { commandLines } from "./commands.ts";
-import { FLAG_SECTIONS, type Flag } from "./flags.ts";
+import type { Flag } from "./flag.ts";
+import { FLAG_SECTIONS } from "./flags.ts";
 
 const NAME_COLUMNS = 36;
 
