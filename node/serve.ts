@@ -119,7 +119,7 @@ function buildListeners(
   const { config, logger } = options;
   const onError = errorHandler(options);
   const limits = clientLimits(config);
-  const router = buildRouter(member, watchdog);
+  const router = buildRouter(member, watchdog, onError);
   const observer = new CallStats(
     router,
     config.extensiveMetrics,

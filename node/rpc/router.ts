@@ -1,15 +1,29 @@
 /** Every method that clients may call, by path. */
 import { API_ERRORS } from "../../src/api/catalogue.ts";
-import { Cluster, Health, KV, Lease, Maintenance, Watch } from "../../src/api/gen/methods.ts";
+import {
+  Cluster,
+  Election,
+  Health,
+  KV,
+  Lease,
+  Lock,
+  Maintenance,
+  Watch,
+} from "../../src/api/gen/methods.ts";
 import type { Method, Router, ServerCall, StreamReceiver } from "../../src/grpc/service.ts";
 import { NO_MEMBER } from "../../src/raft/types.ts";
 import { fail, failWith } from "./answer.ts";
 import * as cluster from "./cluster.ts";
+import { abandon } from "./contender.ts";
+import * as election from "./election.ts";
 import * as health from "./health.ts";
 import type { Host } from "./host.ts";
 import * as kv from "./kv.ts";
 import * as lease from "./lease.ts";
+import { LocalCalls } from "./local-call.ts";
+import * as lock from "./lock.ts";
 import * as maintenance from "./maintenance.ts";
+import { openObserve } from "./observe.ts";
 import { cancelRange } from "./range.ts";
 import type { StreamWatchdog } from "./stream-watchdog.ts";
 import { openWatch } from "./watch.ts";
@@ -20,7 +34,11 @@ type Open = (host: Host, call: ServerCall) => StreamReceiver;
 /** A stream that was refused: whatever it says is not heard. */
 const DEAF: StreamReceiver = { onMessage() {}, onHalfClose() {}, onClose() {} };
 
-export function buildRouter(host: Host, watchdog: StreamWatchdog): Router {
+export function buildRouter(
+  host: Host,
+  watchdog: StreamWatchdog,
+  onError: (error: unknown, where: string) => void,
+): Router {
   const unary = (
     handler: Unary,
     learner: "served" | "refused" = "refused",
@@ -37,15 +55,15 @@ export function buildRouter(host: Host, watchdog: StreamWatchdog): Router {
     },
     onCancel,
   });
-  const stream = (open: Open): Method => ({
-    kind: "bidiStream",
+  const stream = (open: Open, kind: "bidiStream" | "serverStream" = "bidiStream"): Method => ({
+    kind,
     open: (call) => {
       if (!isAdmitted(host, call, "refused")) return DEAF;
       const receiver = open(host, call);
       return call.header("hasleader") === "true" ? watchdog.guard(call, receiver) : receiver;
     },
   });
-  return new Map<string, Method>([
+  const router = new Map<string, Method>([
     [KV.range.path, unary(kv.range, "served", cancelRange)],
     [KV.put.path, unary(kv.put)],
     [KV.deleteRange.path, unary(kv.deleteRange)],
@@ -70,7 +88,28 @@ export function buildRouter(host: Host, watchdog: StreamWatchdog): Router {
     [Health.check.path, { kind: "unary", handle: health.check, onCancel: null }],
     [Health.watch.path, { kind: "serverStream", open: health.openWatch }],
   ]);
+  const local = new LocalCalls({ router, observer: null, onError });
+  for (const [path, handler] of LOCAL) {
+    const onHost: Unary = (_host, call, message) => handler(local, call, message);
+    router.set(path, unary(onHost, "refused", abandon));
+  }
+  const observe: Open = (_host, call) => openObserve(local, call);
+  router.set(Election.observe.path, stream(observe, "serverStream"));
+  return router;
 }
+
+/** What is made of the other methods. */
+const LOCAL: readonly [
+  string,
+  (local: LocalCalls, call: ServerCall, message: Uint8Array) => void,
+][] = [
+  [Lock.lock.path, lock.lock],
+  [Lock.unlock.path, lock.unlock],
+  [Election.campaign.path, election.campaign],
+  [Election.proclaim.path, election.proclaim],
+  [Election.leader.path, election.leader],
+  [Election.resign.path, election.resign],
+];
 
 /** What holds for every method: a learner serves little, and who asks for a leader is not served without one. */
 function isAdmitted(host: Host, call: ServerCall, learner: "served" | "refused"): boolean {
