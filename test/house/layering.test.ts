@@ -37,6 +37,7 @@ const TABLE: Readonly<Record<string, readonly string[]>> = {
     ...BACKEND_PORT,
   ],
   "src/grpc/": ["src/base/", "node:net", "node:tls", "node:http", "node:zlib", "node:crypto"],
+  "src/x509/": ["src/base/", "node:crypto"],
   "src/client/": ["src/base/", "src/api/", "@grpc/grpc-js", "node:tls", "node:fs"],
   "node/": ["src/", "node:*", "@grpc/grpc-js", "pino", "prom-client", "yaml"],
   "operator/": ["src/base/", "src/api/", "src/client/", "node:*", "pino", "prom-client", "yaml"],
