@@ -1,5 +1,11 @@
 /** A store that notes how long its commits take. */
-import type { Backend, BackendOperation, BackendView } from "../src/backend/backend.ts";
+import type {
+  Backend,
+  BackendOperation,
+  BackendView,
+  RecordVisitor,
+} from "../src/backend/backend.ts";
+import type { Bucket } from "../src/backend/buckets.ts";
 import type { HandHistogram } from "./histogram.ts";
 
 export class TimedBackend implements Backend {
@@ -35,6 +41,10 @@ export class TimedBackend implements Backend {
 
   compact(from: Uint8Array, end: Uint8Array | null): Promise<void> {
     return this.#inner.compact(from, end);
+  }
+
+  scan(bucket: Bucket, visit: RecordVisitor): Promise<void> {
+    return this.#inner.scan(bucket, visit);
   }
 
   fileBytes(): Promise<number> {

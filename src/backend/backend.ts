@@ -2,6 +2,9 @@
 
 import type { Bucket } from "./buckets.ts";
 
+/** Called for each record. Both are borrowed until it returns. */
+export type RecordVisitor = (key: Uint8Array, value: Uint8Array) => void;
+
 /** One change of one record. */
 export type BackendOperation =
   | { readonly type: "put"; readonly key: Uint8Array; readonly value: Uint8Array }
@@ -26,6 +29,11 @@ export interface Backend {
   flush(): Promise<void>;
   /** Gives the space of deleted and overwritten records of [from, end) back; never stops service. Null end: no end. */
   compact(from: Uint8Array, end: Uint8Array | null): Promise<void>;
+  /**
+   * Visits every record of `bucket`, in the order of keys. For start-up: nothing may be written until it resolves. Rejects with
+   * "corruption" where the files do not read as what they should be, and with what `visit` throws.
+   */
+  scan(bucket: Bucket, visit: RecordVisitor): Promise<void>;
   /** Bytes of the store's files now. */
   fileBytes(): Promise<number>;
   close(): Promise<void>;

@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { ClassicLevel } from "classic-level";
 
 import { assert } from "../base/assert.ts";
+import { EMPTY } from "../base/bytes.ts";
 import { QuorateError } from "../base/errors.ts";
 import type {
   Backend,
@@ -19,7 +20,11 @@ import type {
   BackendOperation,
   BackendRow,
   BackendView,
+  RecordVisitor,
 } from "./backend.ts";
+import type { Bucket } from "./buckets.ts";
+import { scanTables } from "./level-scan.ts";
+import { scanView } from "./scan.ts";
 
 type Level = ClassicLevel<Uint8Array, Uint8Array>;
 type Snapshot = ReturnType<Level["snapshot"]>;
@@ -76,6 +81,8 @@ export class LevelBackend implements Backend {
   readonly #batch: NativeBatch;
   readonly #sliceBytes: number;
   #committing = false;
+  /** The tables alone no longer are the whole store. */
+  #written = false;
 
   /**
    * Opens or creates the store in `directory`, at a state that was flushed. Throws QuorateError "corruption" where its files
@@ -118,6 +125,7 @@ export class LevelBackend implements Backend {
   async commit(operations: readonly BackendOperation[]): Promise<void> {
     assert(!this.#committing, "one batch is committed at a time");
     this.#committing = true;
+    this.#written = true;
     const batch = this.#batch;
     for (let from = 0; from < operations.length; from += OPERATIONS_A_TURN) {
       if (from > 0) await new Promise((resolve) => setImmediate(resolve));
@@ -154,6 +162,16 @@ export class LevelBackend implements Backend {
     }
     await this.#compactSlices(from, middle);
     await this.#compactSlices(middle, end);
+  }
+
+  async scan(bucket: Bucket, visit: RecordVisitor): Promise<void> {
+    let from: Uint8Array | null = EMPTY;
+    if (!this.#written) {
+      from = await guarded("read the store", async () =>
+        scanTables(this.#directory, bucket, visit),
+      );
+    }
+    if (from !== null) await scanView(this.view(), bucket, from, visit);
   }
 
   async fileBytes(): Promise<number> {

@@ -3,7 +3,7 @@
  * crash does: of the batches since the last flush any number may be gone, always the newest ones.
  */
 import { assert } from "../base/assert.ts";
-import { keep } from "../base/bytes.ts";
+import { EMPTY, keep } from "../base/bytes.ts";
 import { latin1 } from "./batch.ts";
 import type {
   Backend,
@@ -11,7 +11,10 @@ import type {
   BackendOperation,
   BackendRow,
   BackendView,
+  RecordVisitor,
 } from "./backend.ts";
+import type { Bucket } from "./buckets.ts";
+import { scanView } from "./scan.ts";
 
 export interface MemoryBackendOptions {
   /** Awaited before a commit or flush takes effect: lets a simulation hold the disk up, or fail it by rejecting. */
@@ -97,6 +100,10 @@ export class MemoryBackend implements Backend {
   async compact(): Promise<void> {
     this.#assertOpen();
     await Promise.resolve();
+  }
+
+  async scan(bucket: Bucket, visit: RecordVisitor): Promise<void> {
+    await scanView(this.view(), bucket, EMPTY, visit);
   }
 
   async fileBytes(): Promise<number> {

@@ -1,5 +1,5 @@
-/** Reading a whole small bucket at start-up. */
-import type { Backend } from "./backend.ts";
+/** Reading a whole bucket at start-up. */
+import type { Backend, BackendView, RecordVisitor } from "./backend.ts";
 import type { Bucket } from "./buckets.ts";
 import { BucketTotals, corruption } from "./record.ts";
 import { STATE_KEY } from "./state.ts";
@@ -39,4 +39,31 @@ export async function readBucket(
     throw corruption(Uint8Array.of(bucket), found);
   }
   return records;
+}
+
+/** Rows of one read. */
+const SCAN_ROWS = 16_384;
+
+/** Visits the records of `bucket` behind the record key `after` (empty: all of them), and closes `view`. */
+export async function scanView(
+  view: BackendView,
+  bucket: Bucket,
+  after: Uint8Array,
+  visit: RecordVisitor,
+): Promise<void> {
+  const from =
+    after.length === 0 ? Uint8Array.of(bucket) : Buffer.concat([after, Uint8Array.of(0)]);
+  const rows = view.iterate(from, Uint8Array.of(bucket + 1));
+  try {
+    for (
+      let part = await rows.next(SCAN_ROWS);
+      part.length > 0;
+      part = await rows.next(SCAN_ROWS)
+    ) {
+      for (const [key, value] of part) visit(key, value);
+    }
+  } finally {
+    await rows.close();
+    await view.close();
+  }
 }

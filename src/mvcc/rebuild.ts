@@ -1,5 +1,5 @@
 /** The index out of the store: every record once, in the order of revisions, each checked, and all of them counted. */
-import type { Backend, BackendRow } from "../backend/backend.ts";
+import type { Backend } from "../backend/backend.ts";
 import { Bucket } from "../backend/buckets.ts";
 import { BucketTotals, corruption, CRC_BYTES, toRecordKey } from "../backend/record.ts";
 import type { Key } from "../base/bytes.ts";
@@ -8,9 +8,6 @@ import { RecordReader } from "./record.ts";
 import { readU64, REVISION_KEY_BYTES, type Revision, toRevisionKey } from "./revision.ts";
 import type { TreeIndex } from "./tree-index.ts";
 
-/** One read of the backend, so that the next runs beside the work on this one from start to end. */
-const ROWS_MAX = 16_384;
-const BYTES_MAX = 256 * 1024;
 /** Records that enter the index together. */
 const CHUNK_RECORDS = 32_768;
 
@@ -34,22 +31,8 @@ export async function rebuildIndex(
   expected: BucketTotals,
 ): Promise<Rebuilt> {
   const scan = new Scan(index);
-  const view = backend.view();
-  const rows = view.iterate(new Uint8Array([Bucket.keys]), new Uint8Array([Bucket.keys + 1]));
-  try {
-    let batch = await rows.next(ROWS_MAX, BYTES_MAX);
-    while (batch.length > 0) {
-      // The next batch is read while this one is indexed.
-      const coming = rows.next(ROWS_MAX, BYTES_MAX);
-      coming.catch(() => {});
-      for (const row of batch) scan.add(row);
-      batch = await coming;
-    }
-    scan.index();
-  } finally {
-    await rows.close();
-    await view.close();
-  }
+  await backend.scan(Bucket.keys, (recordKey, value) => scan.add(recordKey, value));
+  scan.index();
   if (!scan.totals.equals(expected)) {
     throw new QuorateError(
       "corruption",
@@ -78,8 +61,8 @@ class Scan {
     this.#index = index;
   }
 
-  add(row: BackendRow): void {
-    const [recordKey, value] = row;
+  /** Both are borrowed. */
+  add(recordKey: Uint8Array, value: Uint8Array): void {
     this.totals.countStored(recordKey, value);
     const tombstone = recordKey.length === REVISION_KEY_BYTES + 2;
     if (!tombstone && recordKey.length !== REVISION_KEY_BYTES + 1) {

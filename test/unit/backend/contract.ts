@@ -4,6 +4,7 @@ import { it } from "node:test";
 
 import { EMPTY } from "../../../src/base/bytes.ts";
 import type { Backend, BackendOperation } from "../../../src/backend/backend.ts";
+import type { Bucket } from "../../../src/backend/buckets.ts";
 
 const bytes = (text: string): Uint8Array => Buffer.from(text, "latin1");
 const text = (value: Uint8Array | undefined): string | undefined =>
@@ -153,4 +154,27 @@ export function describeContract(open: () => Promise<Backend>): void {
     assert.ok((await backend.fileBytes()) > 0);
     await backend.close();
   });
+
+  it("scans one bucket in the order of keys, with what was just committed", async () => {
+    const backend = await open();
+    await backend.commit([
+      put("\x02b", "1"),
+      put("\x02a", "2"),
+      put("\x01z", "3"),
+      put("\x03", "4"),
+    ]);
+    await backend.commit([put("\x02b", "5"), del("\x02a"), put("\x02", "6"), put("\x02\xff", "")]);
+    assert.deepEqual(await visited(backend, 2), ["\x02=6", "\x02b=5", "\x02\xff="]);
+    assert.deepEqual(await visited(backend, 4), []);
+    await backend.close();
+  });
+}
+
+/** What a scan of `bucket` visits, as text. */
+export async function visited(backend: Backend, bucket: number): Promise<string[]> {
+  const found: string[] = [];
+  await backend.scan(bucket as Bucket, (key, value) => {
+    found.push(`${text(key)}=${text(value)}`);
+  });
+  return found;
 }
