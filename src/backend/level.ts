@@ -23,7 +23,7 @@ import type {
   RecordVisitor,
 } from "./backend.ts";
 import type { Bucket } from "./buckets.ts";
-import { scanTables } from "./level-scan.ts";
+import { scanTables } from "./level/scan.ts";
 import { scanView } from "./scan.ts";
 
 type Level = ClassicLevel<Uint8Array, Uint8Array>;

@@ -5,8 +5,8 @@
  */
 import { open, type FileHandle } from "node:fs/promises";
 
-import { QuorateError } from "../base/errors.ts";
-import { KEY_TAIL_BYTES, type LiveTable } from "./level-manifest.ts";
+import { QuorateError } from "../../base/errors.ts";
+import { KEY_TAIL_BYTES, type LiveTable } from "./manifest.ts";
 
 const FOOTER_BYTES = 48;
 const MAGIC = 0xdb4775248b80fb57n;

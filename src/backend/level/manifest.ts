@@ -1,12 +1,12 @@
 /**
  * Which tables LevelDB's store consists of: CURRENT names a manifest, whose records say which files came and went
- * (leveldb doc/impl.md, doc/log_format.md). Read beside LevelDB itself, for a scan that goes past it (`level-scan.ts`).
+ * (leveldb doc/impl.md, doc/log_format.md). Read beside LevelDB itself, for a scan that goes past it (`scan.ts`).
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
-import { crc32c } from "../base/checksum.ts";
-import { QuorateError } from "../base/errors.ts";
+import { crc32c } from "../../base/checksum.ts";
+import { QuorateError } from "../../base/errors.ts";
 
 const BLOCK_BYTES = 32 * 1024;
 /** CRC (4, masked), length (2), type (1). */

@@ -2,10 +2,10 @@
  * One pass over a bucket of LevelDB's tables, past LevelDB: at start-up every record is read once, and two Buffers a record,
  * as an iterator hands them over, cost more than all that is done with it.
  */
-import type { RecordVisitor } from "./backend.ts";
-import type { Bucket } from "./buckets.ts";
-import { readRuns } from "./level-manifest.ts";
-import { RunReader } from "./level-table.ts";
+import type { RecordVisitor } from "../backend.ts";
+import type { Bucket } from "../buckets.ts";
+import { readRuns } from "./manifest.ts";
+import { RunReader } from "./table.ts";
 
 /**
  * Visits the records of `bucket` in the tables that the manifest in `directory` names now. Nothing may have been written since
