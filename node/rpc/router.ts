@@ -25,6 +25,7 @@ import * as lock from "./lock.ts";
 import * as maintenance from "./maintenance.ts";
 import { openObserve } from "./observe.ts";
 import { cancelRange } from "./range.ts";
+import { hash, SnapshotStreams } from "./snapshot.ts";
 import type { StreamWatchdog } from "./stream-watchdog.ts";
 import { openWatch } from "./watch.ts";
 
@@ -55,10 +56,14 @@ export function buildRouter(
     },
     onCancel,
   });
-  const stream = (open: Open, kind: "bidiStream" | "serverStream" = "bidiStream"): Method => ({
+  const stream = (
+    open: Open,
+    kind: "bidiStream" | "serverStream" = "bidiStream",
+    learner: "served" | "refused" = "refused",
+  ): Method => ({
     kind,
     open: (call) => {
-      if (!isAdmitted(host, call, "refused")) return DEAF;
+      if (!isAdmitted(host, call, learner)) return DEAF;
       const receiver = open(host, call);
       return call.header("hasleader") === "true" ? watchdog.guard(call, receiver) : receiver;
     },
@@ -84,6 +89,8 @@ export function buildRouter(
     [Maintenance.alarm.path, unary(maintenance.alarm)],
     [Maintenance.defragment.path, unary(maintenance.defragment)],
     [Maintenance.hashKv.path, unary(maintenance.hashKv, "refused", maintenance.cancelHash)],
+    [Maintenance.hash.path, unary(hash)],
+    [Maintenance.snapshot.path, stream(new SnapshotStreams().open, "serverStream", "served")],
     [Maintenance.moveLeader.path, unary(maintenance.moveLeader)],
     [Health.check.path, { kind: "unary", handle: health.check, onCancel: null }],
     [Health.watch.path, { kind: "serverStream", open: health.openWatch }],

@@ -24,6 +24,7 @@ const TABLE: Readonly<Record<string, readonly string[]>> = {
     "node:path",
   ],
   "src/backend/level/": ["src/base/", "node:fs/promises", "node:path"],
+  "src/bbolt/": ["src/base/"],
   "src/mvcc/": ["src/base/", ...BACKEND_PORT],
   "src/lease/": ["src/base/", ...BACKEND_PORT],
   "src/auth/": ["src/base/", "node:crypto", ...BACKEND_PORT],
