@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { QuorateError } from "../src/base/errors.ts";
 import { parseDuration } from "./duration.ts";
 import { parseUrl, Reader, refuse, toPlainUrl } from "./reader.ts";
+import { type IntegrityConfig, readIntegrity } from "./integrity/settings.ts";
 import { readSettings, type Settings, type SettingsSource } from "./settings.ts";
 
 export interface Config {
@@ -52,6 +53,9 @@ export interface Config {
   readonly responseBudgetBytes: number;
   readonly watchStreamBytes: number;
   readonly walSegmentBytes: number;
+  readonly integrity: IntegrityConfig;
+  /** Rebuild this member from its peers where its data are damaged. */
+  readonly corruptionRepair: boolean;
   readonly extensiveMetrics: boolean;
   readonly logLevel: string;
   readonly logOutputs: readonly string[];
@@ -102,6 +106,8 @@ export function buildConfig(settings: Settings): Config {
     listenClientUrls,
     advertiseClientUrls: read.urls("advertise-client-urls").map(toPlainUrl),
     advertisePeerUrls,
+    integrity: readIntegrity(read),
+    corruptionRepair: read.flag("corruption-repair"),
     quotaBytes: quota === 0 ? QUOTA_DEFAULT_BYTES : quota < 0 ? Number.POSITIVE_INFINITY : quota,
     warnings,
   };

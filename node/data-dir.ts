@@ -9,6 +9,9 @@
  *   STORE                   name of the store directory in use: changes when a received state is adopted
  *   store.<n>/              LevelDB
  *   wal/                    the log, unless --wal-dir puts it elsewhere
+ *   PEERS                   where the other members were last reached: whom a damaged member asks for its state
+ *   REPAIR                  only while the member is to be rebuilt from its peers: why, and what is left of its promises
+ *   damaged/                the store that was replaced last, for whoever wants to know; a replaced log is in wal/damaged
  * ```
  * A `store.<n>` that STORE does not name is a state that was being received; it is dropped at the next start.
  */
@@ -26,7 +29,7 @@ import {
   writeSync,
   type Dirent,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { QuorateError } from "../src/base/errors.ts";
 import type { Logger } from "../src/base/ports.ts";
 import type { MemberId } from "../src/raft/types.ts";
@@ -34,7 +37,8 @@ import type { MemberId } from "../src/raft/types.ts";
 /** Formats that this program writes; it reads every lower one. */
 export const FORMATS = { log: 1, store: 1, snapshot: 1 } as const;
 
-const MEMBER_ENTRY = /^(?:(?:FORMAT|IDENTITY|STORE)(?:\.new)?|LOCK|wal|store\.\d+)$/;
+const MEMBER_ENTRY =
+  /^(?:(?:FORMAT|IDENTITY|STORE|PEERS|REPAIR)(?:\.new)?|LOCK|wal|damaged|store\.\d+)$/;
 const LOG_FILE = /^(?:[0-9a-f]{16}\.wal|vote)(?:\.tmp)?$/;
 
 export interface Identity {
@@ -148,6 +152,38 @@ export class DataDir {
     this.#write("STORE", path.slice(path.lastIndexOf("/") + 1));
   }
 
+  /** A small file of ours; null where there is none. */
+  readText(name: "PEERS" | "REPAIR"): string | null {
+    const path = join(this.member, name);
+    return existsSync(path) ? readFileSync(path, "utf8") : null;
+  }
+
+  /** Replaces a small file of ours, atomically and durably; null removes it. */
+  writeText(name: "PEERS" | "REPAIR", text: string | null): void {
+    if (text !== null) this.#write(name, text);
+    else {
+      rmSync(join(this.member, name), { force: true });
+      syncDirectory(this.member);
+    }
+  }
+
+  /** Moves the store out of the way: one is kept, that of the last time. What is gone already is no error. */
+  setStoreAside(): void {
+    moveAside(this.storePath(), join(this.member, "damaged"));
+  }
+
+  /** As `setStoreAside`, for the files of the log. They stay on their file system. */
+  setLogAside(): void {
+    const aside = join(this.wal, "damaged");
+    if (!this.hasLog) return;
+    rmSync(aside, { recursive: true, force: true });
+    mkdirSync(aside, { mode: 0o700 });
+    for (const { name } of entriesOf(this.wal)) {
+      if (LOG_FILE.test(name)) renameSync(join(this.wal, name), join(aside, name));
+    }
+    syncDirectory(this.wal);
+  }
+
   /** Removes what is neither in use nor a part of the layout. */
   dropUnusedStores(): void {
     const used = this.storePath();
@@ -195,10 +231,21 @@ export class DataDir {
     fsyncSync(file);
     closeSync(file);
     renameSync(`${path}.new`, path);
-    const directory = openSync(this.member, "r");
-    fsyncSync(directory);
-    closeSync(directory);
+    syncDirectory(this.member);
   }
+}
+
+function syncDirectory(path: string): void {
+  const directory = openSync(path, "r");
+  fsyncSync(directory);
+  closeSync(directory);
+}
+
+function moveAside(path: string, aside: string): void {
+  if (!existsSync(path)) return;
+  rmSync(aside, { recursive: true, force: true });
+  renameSync(path, aside);
+  syncDirectory(dirname(path));
 }
 
 function entriesOf(directory: string): Dirent[] {

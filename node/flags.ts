@@ -3,6 +3,7 @@
  * `ETCD_<NAME>`; with `--config-file` from that YAML file alone, as with etcd.
  */
 import { type Flag, flag, ignored } from "./flag.ts";
+import { INTEGRITY_FLAGS } from "./integrity/flags.ts";
 import { nearest } from "./nearest.ts";
 
 const MEMBER: readonly Flag[] = [
@@ -132,7 +133,6 @@ const OBSERVE: readonly Flag[] = [
     "",
     "a YAML file with these names; flags and environment are then not read",
   ),
-  flag("feature-gates", "text", "", "accepted"),
 ];
 
 /** What this release does not do and must not pretend to: TLS, discovery, starting over with what one member has. */
@@ -201,7 +201,7 @@ const IGNORED: readonly Flag[] = [
     "distributed-tracing-sampling-rate",
   ),
   ...ignored("integer", "self-signed-cert-validity"),
-  ...ignored("duration", "backend-batch-interval", "corrupt-check-time", "compact-hash-check-time"),
+  ...ignored("duration", "backend-batch-interval"),
   ...ignored("duration", "raft-read-timeout", "raft-write-timeout", "downgrade-check-time"),
   ...ignored(
     "flag",
@@ -225,6 +225,7 @@ export const FLAG_SECTIONS: readonly (readonly [title: string, flags: readonly F
   ["Cluster", CLUSTER],
   ["Limits", LIMITS],
   ["Memory budgets", BUDGETS],
+  ["Integrity", INTEGRITY_FLAGS],
   ["Logs, metrics, HTTP", OBSERVE],
 ];
 

@@ -20,6 +20,7 @@ import { systemRandom } from "./clock.ts";
 import type { Config } from "./config.ts";
 import type { DataDir, Identity } from "./data-dir.ts";
 import { Departure } from "./departure.ts";
+import { keepPeers } from "./integrity/peers-file.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
 import type { HandHistogram } from "./histogram.ts";
 import type { MemberLog } from "./log.ts";
@@ -312,7 +313,13 @@ export class Member implements Host {
 
   #onMembers(): void {
     const members = this.#machine.members.list();
-    this.links.update(members.length === 0 ? this.#options.opened.peers : members);
+    const known = members.length === 0 ? this.#options.opened.peers : members;
+    this.links.update(known);
+    const others = known.filter(({ id }) => id !== this.identity.memberId);
+    keepPeers(
+      this.dataDir,
+      others.flatMap(({ peerUrls }) => peerUrls),
+    );
     this.#departure.onMembers();
   }
 

@@ -12,6 +12,9 @@ import { systemRandom } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { DataDir, type Identity } from "./data-dir.ts";
 import type { HandHistogram } from "./histogram.ts";
+import { WAY_OUT } from "./integrity/damage.ts";
+import { endOrder, type KeptVote, readOrder, type RepairOrder } from "./integrity/order.ts";
+import { repair } from "./integrity/repair.ts";
 import type { MemberLog } from "./log.ts";
 import { systemPace } from "./pace.ts";
 import { RequestIds } from "./request-ids.ts";
@@ -90,9 +93,13 @@ async function openLocked(
   let members: readonly Member[] | null = null;
   let peers: readonly Member[] = [];
   let identity: Identity;
+  let order: RepairOrder | null = null;
+  let kept: KeptVote | null = null;
   if (inhabited) {
     identity = dataDir.readIdentity();
-    refuseWithoutLog(dataDir);
+    order = readOrder(dataDir);
+    if (order === null) refuseWithoutLog(dataDir);
+    else kept = await rebuild(options, dataDir, identity, order);
     dataDir.dropUnusedStores();
   } else {
     const birth = await bootstrap(config, logger);
@@ -105,20 +112,7 @@ async function openLocked(
   const wal = await openWal(options, dataDir, identity);
   const logOpen = clock.now();
   const requestIds = new RequestIds(identity.memberId, Date.now());
-  const openMachine = (backend: Backend): Promise<Machine> =>
-    Machine.open({
-      backend: new TimedBackend(backend, options.commits),
-      clock: options.clock,
-      pace: systemPace,
-      later: (launch) => {
-        setTimeout(launch, BATCH_WAIT_MS);
-      },
-      valueCacheBytes: config.valueCacheBytes,
-      compactionBatchRevisions: config.compactionBatchRevisions,
-      compactionSleepMs: config.compactionSleepMs,
-      onFatal: options.onFatal,
-      requestPrefix: requestIds.prefix,
-    });
+  const openMachine = machineOpener(options, requestIds);
   const backend = await LevelBackend.open(dataDir.storePath());
   const storeOpen = clock.now();
   const machine = await openMachine(backend);
@@ -137,7 +131,11 @@ async function openLocked(
     await machine.buffer.drain();
     await machine.buffer.flush();
   }
-  const hardState = await meet(wal.wal, wal.recovery.hardState, machine);
+  const hardState = await meet(wal.wal, { ...wal.recovery.hardState, ...kept }, machine);
+  if (order !== null) {
+    endOrder(dataDir);
+    logger.info({ index: machine.appliedIndex, revision }, "rebuilt this member from its peers");
+  }
   if (!inhabited) dataDir.writeIdentity(identity);
   else if (machine.members.list().length === 0) {
     // It joined and was stopped before the state came.
@@ -147,11 +145,54 @@ async function openLocked(
   return { ...parts, openMachine, unlock };
 }
 
+/** Opens a store as this member's state. */
+function machineOpener(
+  options: OpenOptions,
+  requestIds: RequestIds,
+): (backend: Backend) => Promise<Machine> {
+  const { config } = options;
+  return (backend) =>
+    Machine.open({
+      backend: new TimedBackend(backend, options.commits),
+      clock: options.clock,
+      pace: systemPace,
+      later: (launch) => {
+        setTimeout(launch, BATCH_WAIT_MS);
+      },
+      valueCacheBytes: config.valueCacheBytes,
+      compactionBatchRevisions: config.compactionBatchRevisions,
+      compactionSleepMs: config.compactionSleepMs,
+      onFatal: options.onFatal,
+      requestPrefix: requestIds.prefix,
+    });
+}
+
+/** Does what a member that was found damaged needs before it may be opened. */
+async function rebuild(
+  options: OpenOptions,
+  dataDir: DataDir,
+  identity: Identity,
+  order: RepairOrder,
+): Promise<KeptVote | null> {
+  const { config, logger } = options;
+  if (!config.corruptionRepair) {
+    throw new QuorateError("configuration", `${order.reason}: ${WAY_OUT}`);
+  }
+  const probeLog = async (): Promise<number> => {
+    refuseWithoutLog(dataDir);
+    const { wal } = await openWal(options, dataDir, identity);
+    const before = wal.firstIndex() - 1;
+    await wal.close();
+    return before;
+  };
+  return await repair({ config, logger, dataDir, identity, probeLog }, order);
+}
+
 /** Its votes and what it acknowledged went with the log: as the same member it could vote twice. */
 function refuseWithoutLog(dataDir: DataDir): void {
   if (dataDir.hasLog) return;
   throw new QuorateError(
-    "corruption",
+    "storage",
     `${dataDir.wal} holds no log, but this member had one: put it back, or remove the member and add a new one`,
   );
 }
@@ -209,7 +250,8 @@ async function meet(wal: Wal, recovered: HardState, machine: Machine): Promise<H
       `the store ends at entry ${applied}, the log begins at ${wal.firstIndex()}: the store was lost or replaced`,
     );
   }
-  if (applied <= wal.lastIndex()) return { ...recovered, commit };
+  // A log that says otherwise there was overtaken: what follows in it was never committed.
+  if (wal.term(applied as Index) === machine.appliedTerm) return { ...recovered, commit };
   const term = Math.max(recovered.term, machine.appliedTerm) as Term;
   const vote = term === recovered.term ? recovered.vote : NO_MEMBER;
   const hardState: HardState = { term, vote, commit };

@@ -3,6 +3,8 @@ import { AssertionError } from "../src/base/assert.ts";
 import { QuorateError } from "../src/base/errors.ts";
 import { loadConfig, type Config } from "./config.ts";
 import { helpText } from "./help.ts";
+import { describeFinding, findingOf, restartToRebuild } from "./integrity/damage.ts";
+import type { Finding } from "./integrity/order.ts";
 import { openLog, type MemberLog } from "./log.ts";
 import { serve, type Running } from "./serve.ts";
 import { versionText } from "./version.ts";
@@ -35,7 +37,11 @@ export async function main(args: readonly string[]): Promise<void> {
 
 async function run(config: Config): Promise<void> {
   const logger = openLog(config.logLevel, config.logOutputs);
-  const fatal = (error: unknown): never => die(logger, error);
+  const fatal = (error: unknown): never => {
+    const finding = findingOf(error);
+    if (finding !== null) restartToRebuild(config, logger, finding);
+    return die(logger, finding === null ? error : named(config, finding, error));
+  };
   process.on("uncaughtException", fatal);
   process.on("unhandledRejection", fatal);
   let running: Running | null = null;
@@ -59,7 +65,9 @@ async function run(config: Config): Promise<void> {
   try {
     running = await serve({ config, logger, onEnd: stop, onFatal: fatal });
   } catch (error) {
-    const known = QuorateError.from(error);
+    const finding = findingOf(error);
+    if (finding !== null) restartToRebuild(config, logger, finding);
+    const known = finding === null ? QuorateError.from(error) : named(config, finding, error);
     logger.error(
       { code: known.code, reason: known.message, cause: causeOf(known) },
       "cannot start",
@@ -68,6 +76,11 @@ async function run(config: Config): Promise<void> {
     process.stderr.write(`quorate: ${known.message}\n`);
     process.exit(known.code === "configuration" ? EXIT_USAGE : EXIT_FAILURE);
   }
+}
+
+/** The error of damaged data, with the way out. */
+function named(config: Config, finding: Finding, error: unknown): QuorateError {
+  return new QuorateError("corruption", describeFinding(config, finding), error);
 }
 
 /** A broken invariant, a failed write, a damaged record: what is durable is right, so the process ends at once. */

@@ -11,6 +11,7 @@ import { monotonicClock } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { handOver } from "./handover.ts";
 import { exponentialBounds, HandHistogram } from "./histogram.ts";
+import { findingOf } from "./integrity/damage.ts";
 import { buildHttp } from "./http.ts";
 import type { MemberLog } from "./log.ts";
 import { Member } from "./member.ts";
@@ -173,7 +174,7 @@ async function listenAll(server: GrpcServer, flag: string, urls: readonly URL[])
 /** A broken invariant ends the process wherever it shows; anything else of a handler is logged, and its call failed. */
 function errorHandler(options: ServeOptions): (error: unknown, where: string) => void {
   return (error, where) => {
-    if (error instanceof AssertionError) options.onFatal(error);
+    if (error instanceof AssertionError || findingOf(error) !== null) options.onFatal(error);
     else options.logger.error({ where, reason: String(error) }, "a request failed unexpectedly");
   };
 }

@@ -18,6 +18,7 @@ import {
 } from "../../src/api/gen/peer.ts";
 import type { Handshake } from "../../src/api/gen/peer.ts";
 import { API_ERRORS } from "../../src/api/catalogue.ts";
+import { DecodeError } from "../../src/api/reader.ts";
 import { keep } from "../../src/base/bytes.ts";
 import { QuorateError } from "../../src/base/errors.ts";
 import {
@@ -35,7 +36,8 @@ import { leasesHere, timeToLiveHere } from "../rpc/lease.ts";
 import { CLUSTER_VERSION, QUORATE_VERSION } from "../version.ts";
 import { fromWire } from "./codec.ts";
 import { makeHandshake, PROTOCOL_MAX, PROTOCOL_MIN, refusalOf } from "./handshake.ts";
-import { SnapshotReceiver, type SnapshotTarget } from "./snapshot-receiver.ts";
+import { type RebuildLoad, RebuildStream } from "./rebuild-server.ts";
+import { answersOf, SnapshotReceiver, type SnapshotTarget } from "./snapshot-receiver.ts";
 
 /** Bytes received from each peer. */
 export type ReceivedBytes = Map<MemberId, number>;
@@ -45,6 +47,7 @@ export function buildPeerRouter(
   target: SnapshotTarget,
   received: ReceivedBytes,
 ): Router {
+  const load: RebuildLoad = { streams: 0 };
   return new Map<string, Method>([
     [
       Peer.stream.path,
@@ -52,7 +55,14 @@ export function buildPeerRouter(
     ],
     [
       Peer.snapshot.path,
-      { kind: "bidiStream", open: (call) => new SnapshotReceiver(call, target, host.logger) },
+      {
+        kind: "bidiStream",
+        open: (call) => new SnapshotReceiver(answersOf(call), target, host.logger),
+      },
+    ],
+    [
+      Peer.rebuild.path,
+      { kind: "bidiStream", open: (call) => new RebuildStream(host, call, load) },
     ],
     [Peer.leaseRenew.path, asked((message) => renew(host, message))],
     [Peer.leaseTimeToLive.path, asked((message) => timeToLive(host, message))],
@@ -90,6 +100,8 @@ class PeerStream implements StreamReceiver {
       }
       this.#received.set(this.#from, (this.#received.get(this.#from) ?? 0) + message.length);
     } catch (error) {
+      // Anything but a message that does not decode is our own: it must not look like a lost stream.
+      if (!(error instanceof DecodeError)) throw error;
       failWith(this.#call, error);
     }
   }

@@ -5,7 +5,7 @@ import { equalBytes, keep } from "../../src/base/bytes.ts";
 import { QuorateError } from "../../src/base/errors.ts";
 import type { Logger } from "../../src/base/ports.ts";
 import { decodeSnapshotChunk, encodeSnapshotReply } from "../../src/api/gen/peer.ts";
-import type { SnapshotChunk, SnapshotHeader } from "../../src/api/gen/peer.ts";
+import type { SnapshotChunk, SnapshotHeader, SnapshotReply } from "../../src/api/gen/peer.ts";
 import type { Backend, BackendOperation } from "../../src/backend/backend.ts";
 import { Status, type ServerCall, type StreamReceiver } from "../../src/grpc/service.ts";
 import { RowUnpacker, SNAPSHOT_FORMAT } from "./snapshot-format.ts";
@@ -22,11 +22,26 @@ export interface SnapshotTarget {
   abandon(path: string, backend: Backend): Promise<void>;
 }
 
+/** Where the answers to the chunks of one state go. */
+export interface SnapshotAnswers {
+  reply(reply: SnapshotReply): void;
+  /** Nothing more is expected. */
+  end(): void;
+}
+
 const ACKNOWLEDGE_BYTES = 512 * 1024;
+
+/** The answers on a stream that the peer opened. */
+export function answersOf(call: ServerCall): SnapshotAnswers {
+  return {
+    reply: (reply) => call.send(encodeSnapshotReply(reply)),
+    end: () => call.end(Status.ok, ""),
+  };
+}
 
 /** One stream of one peer. */
 export class SnapshotReceiver implements StreamReceiver {
-  readonly #call: ServerCall;
+  readonly #answers: SnapshotAnswers;
   readonly #target: SnapshotTarget;
   readonly #logger: Logger;
   readonly #unpacker = new RowUnpacker();
@@ -39,21 +54,26 @@ export class SnapshotReceiver implements StreamReceiver {
   #work: Promise<void> = Promise.resolve();
   #ended = false;
 
-  constructor(call: ServerCall, target: SnapshotTarget, logger: Logger) {
-    this.#call = call;
+  constructor(answers: SnapshotAnswers, target: SnapshotTarget, logger: Logger) {
+    this.#answers = answers;
     this.#target = target;
     this.#logger = logger;
   }
 
   onMessage(message: Uint8Array): void {
-    const chunk = decodeSnapshotChunk(keep(message));
-    this.#then(() => this.#take(chunk));
+    const bytes = keep(message);
+    this.#then(() => this.#take(decodeSnapshotChunk(bytes)));
   }
 
   onHalfClose(): void {}
 
   onClose(): void {
     this.#then(() => this.#abandon());
+  }
+
+  /** Resolves once nothing of what came so far is left to do. */
+  async settled(): Promise<void> {
+    await this.#work;
   }
 
   #then(step: () => Promise<void>): void {
@@ -107,20 +127,20 @@ export class SnapshotReceiver implements StreamReceiver {
     this.#store = null;
     this.#acknowledge(true);
     this.#ended = true;
-    this.#call.end(Status.ok, "");
+    this.#answers.end();
   }
 
   #acknowledge(complete: boolean): void {
     this.#acknowledged = this.#offset;
-    this.#call.send(encodeSnapshotReply({ offset: this.#offset, complete, refusal: "" }));
+    this.#answers.reply({ offset: this.#offset, complete, refusal: "" });
   }
 
   async #refuse(error: unknown): Promise<void> {
     const reason = QuorateError.from(error).message;
     if (!this.#ended) {
       this.#logger.warn({ reason }, "the state of a peer was not taken");
-      this.#call.send(encodeSnapshotReply({ offset: 0, complete: false, refusal: reason }));
-      this.#call.end(Status.ok, "");
+      this.#answers.reply({ offset: 0, complete: false, refusal: reason });
+      this.#answers.end();
     }
     this.#ended = true;
     await this.#abandon();

@@ -16,6 +16,14 @@ const CHUNK_BYTES = 128 * 1024;
 /** Sent and not yet durable over there. */
 const IN_FLIGHT_BYTES_MAX = 4 * 1024 * 1024;
 
+/** What carries the chunks of one state: a stream that this member opened, or one that the peer did. */
+export interface SnapshotPipe {
+  /** Owned by the pipe from now on. */
+  write(chunk: Buffer): void;
+  /** Whatever is left of the stream ends. */
+  cancel(): void;
+}
+
 /** Streams `view`; resolves with the bytes sent once the peer has it durable, rejects otherwise. Leaves the view open. */
 export async function sendSnapshot(
   client: Client,
@@ -23,7 +31,16 @@ export async function sendSnapshot(
   view: BackendView,
   signal: AbortSignal,
 ): Promise<number> {
-  const sender = new Sender(client, header);
+  const stream: ClientDuplexStream<Buffer, SnapshotReply> = client.makeBidiStreamRequest(
+    Peer.snapshot.path,
+    (bytes: Buffer) => bytes,
+    (bytes: Buffer) => decodeSnapshotReply(bytes),
+  );
+  const pipe = { write: (chunk: Buffer) => stream.write(chunk), cancel: () => stream.cancel() };
+  const sender = new SnapshotSender(pipe, header);
+  stream.on("data", (reply: SnapshotReply) => sender.onReply(reply));
+  stream.on("error", (error: Error) => sender.fail(error));
+  stream.on("end", () => sender.fail(new Error("the peer ended the stream")));
   const onAbort = (): void => sender.cancel();
   signal.addEventListener("abort", onAbort, { once: true });
   const rows = view.iterate(Buffer.alloc(0), null);
@@ -36,8 +53,8 @@ export async function sendSnapshot(
   }
 }
 
-class Sender {
-  readonly #stream: ClientDuplexStream<Buffer, SnapshotReply>;
+export class SnapshotSender {
+  readonly #pipe: SnapshotPipe;
   readonly #header: SnapshotHeader;
   readonly #hash: Hash = createHash("sha256");
   #offset = 0;
@@ -46,22 +63,16 @@ class Sender {
   #complete = false;
   #progress = deferred<void>();
 
-  constructor(client: Client, header: SnapshotHeader) {
+  constructor(pipe: SnapshotPipe, header: SnapshotHeader) {
     this.#header = header;
-    this.#stream = client.makeBidiStreamRequest(
-      Peer.snapshot.path,
-      (bytes: Buffer) => bytes,
-      (bytes: Buffer) => decodeSnapshotReply(bytes),
-    );
-    this.#stream.on("data", (reply: SnapshotReply) => this.#onReply(reply));
-    this.#stream.on("error", (error: Error) => this.#fail(error));
-    this.#stream.on("end", () => this.#fail(new Error("the peer ended the stream")));
+    this.#pipe = pipe;
   }
 
   cancel(): void {
-    this.#stream.cancel();
+    this.#pipe.cancel();
   }
 
+  /** Resolves with the bytes sent once the peer has all of them durable. */
   async run(rows: BackendIterator): Promise<number> {
     this.#send(snapshotChunk({ header: this.#header }));
     for (;;) {
@@ -82,7 +93,7 @@ class Sender {
   }
 
   #send(chunk: SnapshotChunk): void {
-    this.#stream.write(Buffer.from(encodeSnapshotChunk(chunk)));
+    this.#pipe.write(Buffer.from(encodeSnapshotChunk(chunk)));
   }
 
   async #until(holds: () => boolean): Promise<void> {
@@ -93,9 +104,9 @@ class Sender {
     if (this.#failure !== null && !this.#complete) throw this.#failure;
   }
 
-  #onReply(reply: SnapshotReply): void {
+  onReply(reply: SnapshotReply): void {
     if (reply.refusal !== "") {
-      this.#fail(new QuorateError("unavailable", `the peer refuses the state: ${reply.refusal}`));
+      this.fail(new QuorateError("unavailable", `the peer refuses the state: ${reply.refusal}`));
       return;
     }
     this.#acknowledged = Math.max(this.#acknowledged, reply.offset);
@@ -103,7 +114,8 @@ class Sender {
     this.#wake();
   }
 
-  #fail(error: Error): void {
+  /** The stream broke, or the peer ended it. */
+  fail(error: Error): void {
     this.#failure ??= error;
     this.#wake();
   }

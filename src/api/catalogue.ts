@@ -213,6 +213,7 @@ export const GRPC_STATUS: Readonly<Record<ErrorCode, number>> = {
   dataLoss: 15,
   unauthenticated: 16,
   corruption: 15,
+  logCorruption: 15,
   storage: 14,
   configuration: 9,
 };

@@ -21,6 +21,8 @@ export type ErrorCode =
   | "unauthenticated"
   /** Bytes at rest that fail their check: names the file and the offset. */
   | "corruption"
+  /** As "corruption", in the log: what this member promised may be gone, so that it must not vote before it has it again. */
+  | "logCorruption"
   /** What the disk refused: full, read-only, gone. */
   | "storage"
   /** A flag, a file or an argument that a person must change. */

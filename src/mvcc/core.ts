@@ -2,6 +2,7 @@
 import type { Backend } from "../backend/backend.ts";
 import type { BackendBuffer } from "../backend/buffer.ts";
 import { SUB_MAX } from "./key-index.ts";
+import { QuorateError } from "../base/errors.ts";
 import type { Pace } from "./pace.ts";
 import { PendingChanges } from "./pending.ts";
 import { Pins, type Position } from "./pins.ts";
@@ -31,12 +32,28 @@ export class Core {
   writing = false;
   closed = false;
 
-  constructor(backend: Backend, buffer: BackendBuffer, pace: Pace, cacheBytesMax: number) {
+  /** Called where a read found the store damaged: the process must end. */
+  readonly onDamage: (error: unknown) => void;
+
+  constructor(
+    backend: Backend,
+    buffer: BackendBuffer,
+    pace: Pace,
+    options: {
+      readonly cacheBytesMax: number;
+      readonly onFatal: (error: unknown) => void;
+    },
+  ) {
     this.backend = backend;
     this.buffer = buffer;
     this.pace = pace;
-    this.index = new TreeIndex(cacheBytesMax);
-    this.values = new Values(backend, this.pending);
+    this.index = new TreeIndex(options.cacheBytesMax);
+    this.onDamage = (error) => {
+      if (error instanceof QuorateError && error.code === "corruption" && !this.closed) {
+        options.onFatal(error);
+      }
+    };
+    this.values = new Values(backend, this.pending, this.onDamage);
     buffer.onCommitted((index) => this.pending.arrived(index));
   }
 

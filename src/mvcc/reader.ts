@@ -1,6 +1,4 @@
 /** Ranges: at once where everything is in memory, else in slices; as rows, or as bytes for replies of any size. */
-import { corruption, toRecordKey } from "../backend/record.ts";
-import { Bucket } from "../backend/buckets.ts";
 import { compareBytes, type Key } from "../base/bytes.ts";
 import type { Core } from "./core.ts";
 import { SUB_MAX } from "./key-index.ts";
@@ -17,7 +15,7 @@ import {
   Selection,
 } from "./range.ts";
 import { valueOf, varintSize, withoutValue, writeVarint } from "./record.ts";
-import { toRevisionKey, type Revision } from "./revision.ts";
+import type { Revision } from "./revision.ts";
 import type { Version } from "./version.ts";
 
 /** Keys that a walk passes before it looks at the clock: well under a millisecond. */
@@ -243,10 +241,9 @@ export class Reader {
     const subs = places.map((at) => selection.subs[at] as number);
     const found = await core.values.load(mains, subs);
     for (const [at, place] of places.entries()) {
-      const record = found[at];
+      const record = found[at] as Uint8Array;
       const main = mains[at] as number;
       const sub = subs[at] as number;
-      if (record === undefined) throw absent(main, sub);
       selection.records[place] = record;
       if (selection.count > CACHE_ROWS_MAX) continue;
       core.index.cacheRead(selection.keys[place] as Key, main, sub, record);
@@ -278,11 +275,6 @@ function rows(
   revision: Revision,
 ): RangeRows {
   return { kind: "rows", count, more, revision, rows: found };
-}
-
-function absent(main: number, sub: number): Error {
-  const recordKey = toRecordKey(Bucket.keys, toRevisionKey(main as Revision, sub, false));
-  return corruption(recordKey, "the index has it, the store has not");
 }
 
 /** Sorted as the query asks, then cut at its limit. Sorting by value needs the records. */

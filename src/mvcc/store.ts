@@ -53,7 +53,10 @@ export class Store implements History {
    */
   static async open(options: StoreOptions): Promise<Store> {
     const { backend, buffer, pace } = options;
-    const core = new Core(backend, buffer, pace, options.cacheBytesMax ?? CACHE_BYTES_MAX);
+    const core = new Core(backend, buffer, pace, {
+      cacheBytesMax: options.cacheBytesMax ?? CACHE_BYTES_MAX,
+      onFatal: options.onFatal,
+    });
     const marks = readMarks(buffer);
     const rebuilt = await rebuildIndex(backend, core.index, buffer.totals(Bucket.keys));
     // A compaction may have removed the newest record: the marks know then how far the revision was.
@@ -206,7 +209,12 @@ export class Store implements History {
 
   /** HashKV at `revision`; 0 and below: the newest. In slices. */
   async hash(revision: number, signal: AbortSignal): Promise<HashOutcome> {
-    return await hashHistory(this.#core, this.#shelf, revision, signal);
+    try {
+      return await hashHistory(this.#core, this.#shelf, revision, signal);
+    } catch (error) {
+      this.#core.onDamage(error);
+      throw error;
+    }
   }
 
   /** Hashes that the last compactions took, by revision. */

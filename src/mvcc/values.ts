@@ -11,17 +11,24 @@ const KEY_BYTES = 1 + REVISION_KEY_BYTES;
 
 interface Wish {
   readonly recordKeys: readonly Uint8Array[];
-  readonly done: Deferred<(Uint8Array | undefined)[]>;
+  readonly done: Deferred<Uint8Array[]>;
 }
 
 export class Values {
   readonly #backend: Backend;
   readonly #pending: PendingChanges;
+  readonly #onDamage: (error: unknown) => void;
   #wishes: Wish[] = [];
 
-  constructor(backend: Backend, pending: PendingChanges) {
+  /** `onDamage` is told of every failed load besides who asked for it. */
+  constructor(
+    backend: Backend,
+    pending: PendingChanges,
+    onDamage: (error: unknown) => void = () => {},
+  ) {
     this.#backend = backend;
     this.#pending = pending;
+    this.#onDamage = onDamage;
   }
 
   /** Synchronous and on the loop where the record is not in memory: for apply alone. Throws "corruption" if it is absent. */
@@ -29,19 +36,14 @@ export class Values {
     const pending = this.#pending.record(main, sub);
     if (pending !== undefined) return pending;
     const recordKey = toRecordKey(Bucket.keys, toRevisionKey(main as Revision, sub, false));
-    const stored = this.#backend.getSync(recordKey);
-    if (stored === undefined) throw corruption(recordKey, "the index has it, the store has not");
-    return openRecord(recordKey, stored);
+    return openFound(recordKey, this.#backend.getSync(recordKey));
   }
 
   /**
-   * Records of puts that are neither cached nor pending, in the order asked; undefined where absent. Joins the other loads of
-   * the turn. Rejects with "corruption".
+   * Records of puts that are neither cached nor pending, in the order asked. The index has them, and they are pinned or not
+   * compacted: rejects with "corruption" where one is absent or damaged. Joins the other loads of the turn.
    */
-  async load(
-    mains: readonly number[],
-    subs: readonly number[],
-  ): Promise<(Uint8Array | undefined)[]> {
+  async load(mains: readonly number[], subs: readonly number[]): Promise<Uint8Array[]> {
     const recordKeys: Uint8Array[] = [];
     const slab = Buffer.allocUnsafe(mains.length * KEY_BYTES);
     for (let at = 0; at < mains.length; at++) {
@@ -50,7 +52,7 @@ export class Values {
       writeRevisionKey(key, mains[at] as number, subs[at] as number, 1);
       recordKeys.push(key);
     }
-    const done = deferred<(Uint8Array | undefined)[]>();
+    const done = deferred<Uint8Array[]>();
     this.#wishes.push({ recordKeys, done });
     if (this.#wishes.length === 1) queueMicrotask(() => void this.#fulfil());
     return await done.promise;
@@ -65,11 +67,26 @@ export class Values {
       const stored = await this.#getMany(all ?? []);
       let at = 0;
       for (const { recordKeys, done } of wishes) {
-        answer(recordKeys, stored.slice(at, at + recordKeys.length), done);
+        this.#answer(recordKeys, stored.slice(at, at + recordKeys.length), done);
         at += recordKeys.length;
       }
     } catch (error) {
       for (const { done } of wishes) done.reject(error);
+      this.#onDamage(error);
+    }
+  }
+
+  /** A damaged record fails those who asked for it, nobody else of the turn. */
+  #answer(
+    recordKeys: readonly Uint8Array[],
+    stored: readonly (Uint8Array | undefined)[],
+    done: Wish["done"],
+  ): void {
+    try {
+      done.resolve(recordKeys.map((recordKey, at) => openFound(recordKey, stored[at])));
+    } catch (error) {
+      done.reject(error);
+      this.#onDamage(error);
     }
   }
 
@@ -84,22 +101,7 @@ export class Values {
   }
 }
 
-/** A damaged record fails those who asked for it, nobody else of the turn. */
-function answer(
-  recordKeys: readonly Uint8Array[],
-  stored: readonly (Uint8Array | undefined)[],
-  done: Wish["done"],
-): void {
-  try {
-    const records: (Uint8Array | undefined)[] = [];
-    for (let at = 0; at < recordKeys.length; at++) {
-      const value = stored[at];
-      records.push(
-        value === undefined ? undefined : openRecord(recordKeys[at] as Uint8Array, value),
-      );
-    }
-    done.resolve(records);
-  } catch (error) {
-    done.reject(error);
-  }
+function openFound(recordKey: Uint8Array, stored: Uint8Array | undefined): Uint8Array {
+  if (stored === undefined) throw corruption(recordKey, "the index has it, the store has not");
+  return openRecord(recordKey, stored);
 }

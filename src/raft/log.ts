@@ -8,6 +8,7 @@
  * `committed` may run ahead of `persisted`: the others can be a quorum without this member's disk.
  */
 import { assert, present, verify } from "../base/assert.ts";
+import { QuorateError } from "../base/errors.ts";
 import type { HardState, Entry, Index, SnapshotMark, Term } from "./types.ts";
 import { EntryKind, NO_INDEX, NO_TERM, plus } from "./types.ts";
 import type { RaftStorage } from "./storage.ts";
@@ -172,7 +173,7 @@ export class Log {
   /** Moves the commit forward; a lower index is old news. */
   commitTo(index: Index): void {
     if (index <= this.#committed) return;
-    assert(index <= this.last, "a commit never outruns the log: was an acknowledged entry lost?");
+    if (index > this.last) throw lostEntries(this.last, index);
     this.#committed = index;
   }
 
@@ -323,4 +324,12 @@ export class Log {
     if (this.#barrier !== null || this.#written === this.#persisted) return;
     this.#barrier = { index: this.#written, term: this.#writtenTerm };
   }
+}
+
+/** A leader knows more of this log than it holds: its disk lost what was reported durable. */
+function lostEntries(last: Index, acknowledged: Index): QuorateError {
+  return new QuorateError(
+    "logCorruption",
+    `the log ends at entry ${last}, but entry ${acknowledged} was acknowledged: its end was lost`,
+  );
 }

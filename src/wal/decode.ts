@@ -90,7 +90,7 @@ export function tornSize(bytes: Uint8Array, place: Place, sequence: number): num
 
 /** A batch that passed its check is laid out wrongly: our bug, or a forged checksum. */
 function malformed(): QuorateError {
-  return new QuorateError("corruption", "a log batch with a good checksum is malformed");
+  return new QuorateError("logCorruption", "a log batch with a good checksum is malformed");
 }
 
 /** The metadata of a batch that opens a segment, null for any other; `bytes` begins with the header. */

@@ -9,7 +9,7 @@ import type { LogMap } from "./log-map.ts";
 
 /** Names the file and the offset of bytes that fail their check. */
 export function corrupt(name: string, offset: number, what: string): QuorateError {
-  return new QuorateError("corruption", `log file ${name} offset ${offset}: ${what}`);
+  return new QuorateError("logCorruption", `log file ${name} offset ${offset}: ${what}`);
 }
 
 /** A batch that passed its check; `bytes` begin with its header and are not written again. */

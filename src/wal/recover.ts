@@ -48,7 +48,7 @@ export interface Recovered {
 
 const WINDOW_BYTES = 4 * 1024 * 1024;
 
-/** Reads everything once. Throws "corruption", naming file and offset, or "configuration" if the log is another's. */
+/** Reads everything once. Throws "logCorruption", naming file and offset, or "configuration" if the log is another's. */
 export function recover(device: LogDevice, metadata: Uint8Array): Recovered {
   const vote = readVote(device);
   const scan = new Scan(device, metadata, vote?.salt ?? null);

@@ -48,3 +48,20 @@ export function decodeVote(bytes: Uint8Array, slot: number): VoteRecord | null {
     vote: view.getBigUint64(48, true) as MemberId,
   };
 }
+
+/**
+ * The newest of both slots, if it is certain that it is: both are whole, or one was never written. Null otherwise: a damaged
+ * slot may have been the newer one. `file` holds the whole file.
+ */
+export function certainVote(file: Uint8Array): VoteRecord | null {
+  let newest: VoteRecord | null = null;
+  for (const slot of [0, 1]) {
+    const bytes = file.subarray(voteOffset(slot), voteOffset(slot) + VOTE_SIZE);
+    const record = decodeVote(bytes, slot);
+    if (record === null && (bytes.length < VOTE_SIZE || bytes.some((byte) => byte !== 0))) {
+      return null;
+    }
+    if (record !== null && record.counter > (newest?.counter ?? -1)) newest = record;
+  }
+  return newest;
+}

@@ -74,7 +74,7 @@ export class Wal {
   readonly #broken = (error: unknown): void => this.#fail(QuorateError.from(error));
 
   /**
-   * Recovers the log and makes ready to append. Rejects with "corruption" (naming file and offset), "configuration" (the
+   * Recovers the log and makes ready to append. Rejects with "logCorruption" (naming file and offset), "configuration" (the
    * log is another member's or a newer build's), "resourceExhausted" (no room for a first segment) or "storage".
    */
   static async open(options: WalOptions): Promise<{ wal: Wal; recovery: WalRecovery }> {

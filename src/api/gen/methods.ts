@@ -17,8 +17,8 @@ import { encodeLockRequest, decodeLockRequest, encodeLockResponse, decodeLockRes
 import type { LockRequest, LockResponse, UnlockRequest, UnlockResponse } from "./lock.ts";
 import { encodeAlarmRequest, decodeAlarmRequest, encodeAlarmResponse, decodeAlarmResponse, encodeDefragmentRequest, decodeDefragmentRequest, encodeDefragmentResponse, decodeDefragmentResponse, encodeDowngradeRequest, decodeDowngradeRequest, encodeDowngradeResponse, decodeDowngradeResponse, encodeHashKVRequest, decodeHashKVRequest, encodeHashKVResponse, decodeHashKVResponse, encodeHashRequest, decodeHashRequest, encodeHashResponse, decodeHashResponse, encodeMoveLeaderRequest, decodeMoveLeaderRequest, encodeMoveLeaderResponse, decodeMoveLeaderResponse, encodeSnapshotRequest, decodeSnapshotRequest, encodeSnapshotResponse, decodeSnapshotResponse, encodeStatusRequest, decodeStatusRequest, encodeStatusResponse, decodeStatusResponse } from "./maintenance.ts";
 import type { AlarmRequest, AlarmResponse, DefragmentRequest, DefragmentResponse, DowngradeRequest, DowngradeResponse, HashKVRequest, HashKVResponse, HashRequest, HashResponse, MoveLeaderRequest, MoveLeaderResponse, SnapshotRequest, SnapshotResponse, StatusRequest, StatusResponse } from "./maintenance.ts";
-import { encodeDescribeRequest, decodeDescribeRequest, encodeDescribeResponse, decodeDescribeResponse, encodeLeaseRenewRequest, decodeLeaseRenewRequest, encodeLeaseRenewResponse, decodeLeaseRenewResponse, encodePeerMessages, decodePeerMessages, encodeSnapshotChunk, decodeSnapshotChunk, encodeSnapshotReply, decodeSnapshotReply } from "./peer.ts";
-import type { DescribeRequest, DescribeResponse, LeaseRenewRequest, LeaseRenewResponse, PeerMessages, SnapshotChunk, SnapshotReply } from "./peer.ts";
+import { encodeCondemnRequest, decodeCondemnRequest, encodeCondemnResponse, decodeCondemnResponse, encodeDescribeRequest, decodeDescribeRequest, encodeDescribeResponse, decodeDescribeResponse, encodeLeaseRenewRequest, decodeLeaseRenewRequest, encodeLeaseRenewResponse, decodeLeaseRenewResponse, encodePeerMessages, decodePeerMessages, encodeRebuildRequest, decodeRebuildRequest, encodeSnapshotChunk, decodeSnapshotChunk, encodeSnapshotReply, decodeSnapshotReply } from "./peer.ts";
+import type { CondemnRequest, CondemnResponse, DescribeRequest, DescribeResponse, LeaseRenewRequest, LeaseRenewResponse, PeerMessages, RebuildRequest, SnapshotChunk, SnapshotReply } from "./peer.ts";
 import { encodeWatchRequest, decodeWatchRequest, encodeWatchResponse, decodeWatchResponse } from "./watch.ts";
 import type { WatchRequest, WatchResponse } from "./watch.ts";
 
@@ -764,6 +764,8 @@ export const Peer: {
   readonly moveLeader: MethodSpec<MoveLeaderRequest, MoveLeaderResponse>;
   readonly hashKv: MethodSpec<HashKVRequest, HashKVResponse>;
   readonly describe: MethodSpec<DescribeRequest, DescribeResponse>;
+  readonly rebuild: MethodSpec<RebuildRequest, SnapshotChunk>;
+  readonly condemn: MethodSpec<CondemnRequest, CondemnResponse>;
 } = {
   stream: {
     path: "/quorate.Peer/Stream",
@@ -881,6 +883,32 @@ export const Peer: {
     decodeRequest: decodeDescribeRequest,
     encodeResponse: encodeDescribeResponse,
     decodeResponse: decodeDescribeResponse,
+  },
+  rebuild: {
+    path: "/quorate.Peer/Rebuild",
+    service: "quorate.Peer",
+    name: "Rebuild",
+    kind: "bidiStream",
+    rest: [],
+    requestType: "RebuildRequest",
+    responseType: "SnapshotChunk",
+    encodeRequest: encodeRebuildRequest,
+    decodeRequest: decodeRebuildRequest,
+    encodeResponse: encodeSnapshotChunk,
+    decodeResponse: decodeSnapshotChunk,
+  },
+  condemn: {
+    path: "/quorate.Peer/Condemn",
+    service: "quorate.Peer",
+    name: "Condemn",
+    kind: "unary",
+    rest: [],
+    requestType: "CondemnRequest",
+    responseType: "CondemnResponse",
+    encodeRequest: encodeCondemnRequest,
+    decodeRequest: decodeCondemnRequest,
+    encodeResponse: encodeCondemnResponse,
+    decodeResponse: decodeCondemnResponse,
   },
 };
 

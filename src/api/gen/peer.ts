@@ -1720,3 +1720,196 @@ export function mergeDescribeResponse(r: Reader, m: DescribeResponse): DescribeR
 export function decodeDescribeResponse(buffer: Uint8Array, start = 0, end: number = buffer.length): DescribeResponse {
   return mergeDescribeResponse(openReader(buffer, start, end), describeResponse());
 }
+
+/** The first of a stream has a handshake, each later one a reply. */
+export interface RebuildRequest {
+  handshake: Handshake | null;
+  /** The state must hold every entry that its asker may have acknowledged: its log is lost as well. To the leader. */
+  fence: boolean;
+  /** The state must reach at least to this entry: the asker's log begins right after it. */
+  least: number;
+  reply: SnapshotReply | null;
+}
+
+export function rebuildRequest(init: Partial<RebuildRequest> | null = null): RebuildRequest {
+  const m: RebuildRequest = { handshake: null, fence: false, least: 0, reply: null };
+  return init === null ? m : Object.assign(m, init);
+}
+
+export function appendRebuildRequest(w: Writer, m: RebuildRequest): void {
+  if (m.reply !== null) {
+    const before = w.size;
+    appendSnapshotReply(w, m.reply);
+    w.wrap(34, before);
+  }
+  if (m.least !== 0) {
+    w.int(24, m.least);
+  }
+  if (m.fence) {
+    w.bool(16, m.fence);
+  }
+  if (m.handshake !== null) {
+    const before = w.size;
+    appendHandshake(w, m.handshake);
+    w.wrap(10, before);
+  }
+}
+
+export function encodeRebuildRequest(m: RebuildRequest): Uint8Array {
+  const w = openWriter();
+  appendRebuildRequest(w, m);
+  return w.finish();
+}
+
+const KNOWN_RebuildRequest: ReadonlySet<number> = new Set([1, 2, 3, 4]);
+
+export function mergeRebuildRequest(r: Reader, m: RebuildRequest): RebuildRequest {
+  while (r.at < r.end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: {
+        const outer = r.enter();
+        m.handshake = mergeHandshake(r, (m.handshake) ?? handshake());
+        r.leave(outer);
+        break;
+      }
+      case 16: {
+        m.fence = r.bool();
+        break;
+      }
+      case 24: {
+        m.least = r.uint64();
+        break;
+      }
+      case 34: {
+        const outer = r.enter();
+        m.reply = mergeSnapshotReply(r, (m.reply) ?? snapshotReply());
+        r.leave(outer);
+        break;
+      }
+      default:
+        r.skip(tag, KNOWN_RebuildRequest);
+    }
+  }
+  return m;
+}
+
+export function decodeRebuildRequest(buffer: Uint8Array, start = 0, end: number = buffer.length): RebuildRequest {
+  return mergeRebuildRequest(openReader(buffer, start, end), rebuildRequest());
+}
+
+export interface CondemnRequest {
+  handshake: Handshake | null;
+  /** What was compared, for the log. */
+  reason: string;
+  /** The members that differ: a state must not come from them. */
+  condemned: readonly bigint[];
+}
+
+export function condemnRequest(init: Partial<CondemnRequest> | null = null): CondemnRequest {
+  const m: CondemnRequest = { handshake: null, reason: "", condemned: [] };
+  return init === null ? m : Object.assign(m, init);
+}
+
+export function appendCondemnRequest(w: Writer, m: CondemnRequest): void {
+  if (m.condemned.length > 0) {
+    const before = w.size;
+    for (let at = m.condemned.length - 1; at >= 0; at--) w.bigInteger(m.condemned[at] as bigint);
+    w.wrap(26, before);
+  }
+  if (m.reason !== "") {
+    w.string(18, m.reason);
+  }
+  if (m.handshake !== null) {
+    const before = w.size;
+    appendHandshake(w, m.handshake);
+    w.wrap(10, before);
+  }
+}
+
+export function encodeCondemnRequest(m: CondemnRequest): Uint8Array {
+  const w = openWriter();
+  appendCondemnRequest(w, m);
+  return w.finish();
+}
+
+const KNOWN_CondemnRequest: ReadonlySet<number> = new Set([1, 2, 3]);
+
+export function mergeCondemnRequest(r: Reader, m: CondemnRequest): CondemnRequest {
+  let condemnedList: bigint[] | null = null;
+  while (r.at < r.end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: {
+        const outer = r.enter();
+        m.handshake = mergeHandshake(r, (m.handshake) ?? handshake());
+        r.leave(outer);
+        break;
+      }
+      case 18: {
+        m.reason = r.string();
+        break;
+      }
+      case 24: {
+        (condemnedList ??= (m.condemned = [...m.condemned]) as bigint[]).push(r.uint64Id());
+        break;
+      }
+      case 26: {
+        const outer = r.enter();
+        while (r.at < r.end) (condemnedList ??= (m.condemned = [...m.condemned]) as bigint[]).push(r.uint64Id());
+        r.leave(outer);
+        break;
+      }
+      default:
+        r.skip(tag, KNOWN_CondemnRequest);
+    }
+  }
+  return m;
+}
+
+export function decodeCondemnRequest(buffer: Uint8Array, start = 0, end: number = buffer.length): CondemnRequest {
+  return mergeCondemnRequest(openReader(buffer, start, end), condemnRequest());
+}
+
+export interface CondemnResponse {
+  /** It will come back with the state of another. */
+  rebuilds: boolean;
+}
+
+export function condemnResponse(init: Partial<CondemnResponse> | null = null): CondemnResponse {
+  const m: CondemnResponse = { rebuilds: false };
+  return init === null ? m : Object.assign(m, init);
+}
+
+export function appendCondemnResponse(w: Writer, m: CondemnResponse): void {
+  if (m.rebuilds) {
+    w.bool(8, m.rebuilds);
+  }
+}
+
+export function encodeCondemnResponse(m: CondemnResponse): Uint8Array {
+  const w = openWriter();
+  appendCondemnResponse(w, m);
+  return w.finish();
+}
+
+const KNOWN_CondemnResponse: ReadonlySet<number> = new Set([1]);
+
+export function mergeCondemnResponse(r: Reader, m: CondemnResponse): CondemnResponse {
+  while (r.at < r.end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 8: {
+        m.rebuilds = r.bool();
+        break;
+      }
+      default:
+        r.skip(tag, KNOWN_CondemnResponse);
+    }
+  }
+  return m;
+}
+
+export function decodeCondemnResponse(buffer: Uint8Array, start = 0, end: number = buffer.length): CondemnResponse {
+  return mergeCondemnResponse(openReader(buffer, start, end), condemnResponse());
+}

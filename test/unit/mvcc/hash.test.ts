@@ -84,7 +84,12 @@ describe("anySlot", () => {
       turns++;
       await testPace.turn();
     };
-    const core = new Core(backend, BackendBuffer.open(backend), { ...testPace, turn }, 0);
+    const core = new Core(
+      backend,
+      BackendBuffer.open(backend),
+      { ...testPace, turn },
+      { cacheBytesMax: 0, onFatal: () => assert.fail("the store is damaged") },
+    );
     const name = (at: number): string => String(at).padStart(6, "0");
     for (let at = 0; at < 20_000; at++) core.index.put(k(name(at)), 2, at);
     for (const at of [0, 8_191, 8_192, 8_193, 19_999]) {

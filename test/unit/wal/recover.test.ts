@@ -61,7 +61,7 @@ describe("recovery", () => {
           outcomes.torn += 1;
         }
       } catch (error) {
-        if ((error as { code?: string }).code !== "corruption") throw error;
+        if ((error as { code?: string }).code !== "logCorruption") throw error;
         assert.match(String(error), new RegExp(`${FIRST} offset ${block * BLOCK}:`));
         assert.ok(block < 2);
         outcomes.named += 1;
@@ -83,7 +83,7 @@ describe("recovery", () => {
       const damaged = disk.clone();
       file(damaged, FIRST)[block * BLOCK + 90] = 0xee;
       await assert.rejects(openOn(damaged), {
-        code: "corruption",
+        code: "logCorruption",
         message: new RegExp(`offset ${block * BLOCK}:`),
       });
     }
@@ -93,10 +93,10 @@ describe("recovery", () => {
     const whole = await threeBatches();
     const lost = whole.clone();
     file(lost, FIRST).fill(0, BLOCK, 2 * BLOCK);
-    await assert.rejects(openOn(lost), { code: "corruption", message: /offset 4096:/ });
+    await assert.rejects(openOn(lost), { code: "logCorruption", message: /offset 4096:/ });
     const doubled = whole.clone();
     file(doubled, FIRST).copyWithin(BLOCK, 0, BLOCK);
-    await assert.rejects(openOn(doubled), { code: "corruption", message: /offset 4096:/ });
+    await assert.rejects(openOn(doubled), { code: "logCorruption", message: /offset 4096:/ });
     const after = whole.clone();
     file(after, FIRST).copyWithin(3 * BLOCK, 2 * BLOCK, 3 * BLOCK);
     assert.equal(
@@ -120,7 +120,7 @@ describe("recovery", () => {
     // The same salt, place and sequence: only the chain of checksums tells.
     file(one, FIRST).set(file(other, FIRST).subarray(BLOCK, 2 * BLOCK), BLOCK);
     await assert.rejects(openOn(one), {
-      code: "corruption",
+      code: "logCorruption",
       message: /offset 4096: does not follow/,
     });
   });
@@ -134,14 +134,14 @@ describe("recovery", () => {
       const damaged = disk.clone();
       file(damaged, FIRST)[block * BLOCK + 20] = 0xee;
       const message = new RegExp(`${FIRST} offset ${block * BLOCK}:`);
-      await assert.rejects(openOn(damaged), { code: "corruption", message });
+      await assert.rejects(openOn(damaged), { code: "logCorruption", message });
     }
     const opening = disk.clone();
     file(opening, SECOND)[3] = 0xee;
-    await assert.rejects(openOn(opening), { code: "corruption" });
+    await assert.rejects(openOn(opening), { code: "logCorruption" });
     const gone = disk.clone();
     gone.files.delete(SECOND);
-    await assert.rejects(openOn(gone), { code: "corruption", message: /is missing/ });
+    await assert.rejects(openOn(gone), { code: "logCorruption", message: /is missing/ });
   });
 
   it("names the end of the log when batches that were durable before a vote are gone", async () => {
@@ -152,12 +152,12 @@ describe("recovery", () => {
     await append(wal, [], state(2, 4, 0));
     file(disk, FIRST).fill(0, BLOCK, 3 * BLOCK);
     await assert.rejects(openOn(disk), {
-      code: "corruption",
+      code: "logCorruption",
       message: /offset 4096: batches 2 to 2/,
     });
     const empty = disk.clone();
     for (const name of empty.files.keys()) if (name !== "vote") empty.files.delete(name);
-    await assert.rejects(openOn(empty), { code: "corruption" });
+    await assert.rejects(openOn(empty), { code: "logCorruption" });
   });
 
   it("refuses a log of another member, naming the file", async () => {
@@ -215,7 +215,7 @@ describe("recovery", () => {
     await append(wal, run(1, 3, 1));
     file(disk, FIRST)[92 + 12] = 0xee;
     assert.throws(() => contents(wal), {
-      code: "corruption",
+      code: "logCorruption",
       message: new RegExp(`${FIRST} offset 0`),
     });
   });
