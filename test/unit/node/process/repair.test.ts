@@ -1,0 +1,84 @@
+/** A member whose store or log is damaged stops serving, and is rebuilt from its peers as the member it was. */
+import assert from "node:assert/strict";
+import { closeSync, openSync, readdirSync, readFileSync, readSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+
+import { hashes } from "../../../conformance/support/client.ts";
+import type { Cluster, Member } from "../../../conformance/support/cluster.ts";
+import { until } from "../../../conformance/support/tools.ts";
+import {
+  awaitCaughtUp,
+  awaitLeader,
+  putMany,
+  readAll,
+  withClient,
+  withMembers,
+} from "./support.ts";
+
+/** Turns all bits of one byte round. */
+function flip(path: string, offset: number): void {
+  const file = openSync(path, "r+");
+  const byte = Buffer.alloc(1);
+  assert.equal(readSync(file, byte, 0, 1, offset), 1, `${path} has a byte at ${offset}`);
+  byte[0] = (byte[0] ?? 0) ^ 0xff;
+  writeSync(file, byte, 0, 1, offset);
+  closeSync(file);
+}
+
+function storeOf(member: Member): string {
+  const root = join(member.dataDir, "member");
+  const name = readdirSync(root).find((each) => /^store\.\d+$/.test(each));
+  assert.ok(name !== undefined);
+  return join(root, name);
+}
+
+function largestTable(store: string): string {
+  const tables = readdirSync(store).filter((name) => name.endsWith(".ldb"));
+  const sized = tables.map((name) => ({ name, size: readFileSync(join(store, name)).length }));
+  const [first] = sized.toSorted((a, b) => b.size - a.size);
+  assert.ok(first !== undefined, "the store has a table");
+  return join(store, first.name);
+}
+
+async function awaitRebuilt(
+  cluster: Cluster,
+  member: Member,
+  written: ReadonlyMap<string, string>,
+) {
+  await until("the member is rebuilt", 30_000, () =>
+    readFileSync(member.logFile, "utf8").includes("rebuilt this member from its peers"),
+  );
+  await member.awaitHealthy();
+  await awaitCaughtUp(member, await awaitLeader(cluster));
+  assert.deepEqual(await withClient(member, readAll), written);
+  assert.equal(new Set(await hashes(cluster.members.map(({ endpoint }) => endpoint))).size, 1);
+}
+
+describe("a damaged member", () => {
+  it("with a damaged record in a table is rebuilt at its start", async () => {
+    await withMembers(3, ["--corruption-repair"], async (cluster) => {
+      const written = await withClient(cluster.member(0), (client) =>
+        putMany(client, "k", 300, 200),
+      );
+      const member = cluster.member(1);
+      await member.stop("SIGTERM");
+      flip(largestTable(storeOf(member)), 5_000);
+      cluster.restart(member);
+      await awaitRebuilt(cluster, member, written);
+    });
+  });
+
+  it("with a damaged log is rebuilt, log and store, and keeps its vote", async () => {
+    await withMembers(3, ["--corruption-repair"], async (cluster) => {
+      const written = await withClient(cluster.member(0), (client) =>
+        putMany(client, "k", 300, 200),
+      );
+      const member = cluster.member(2);
+      await member.stop("SIGTERM");
+      flip(join(member.dataDir, "member", "wal", "0000000000000001.wal"), 4096 * 3 + 50);
+      cluster.restart(member);
+      await awaitRebuilt(cluster, member, written);
+    });
+  });
+});
