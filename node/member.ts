@@ -1,7 +1,6 @@
 /** One member: its parts, put together. Everything that decides is elsewhere; this only wires, starts and stops. */
-import { API_ERRORS, type ApiError } from "../src/api/catalogue.ts";
+import type { ApiError } from "../src/api/catalogue.ts";
 import { HeaderIds, type HeaderFields } from "../src/api/hot.ts";
-import { AlarmAction, AlarmType } from "../src/api/gen/maintenance.ts";
 import { encodeCompactionRequest } from "../src/api/gen/kv.ts";
 import { encodeMemberAttributes } from "../src/api/gen/command.ts";
 import type { Backend } from "../src/backend/backend.ts";
@@ -21,6 +20,7 @@ import type { Config } from "./config.ts";
 import type { DataDir, Identity } from "./data-dir.ts";
 import { Departure } from "./departure.ts";
 import { keepPeers } from "./integrity/peers-file.ts";
+import { Growth } from "./growth.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
 import type { HandHistogram } from "./histogram.ts";
 import type { MemberLog } from "./log.ts";
@@ -34,7 +34,6 @@ import type { RequestIds } from "./request-ids.ts";
 import { Retention } from "./retention.ts";
 import { proposeOwn } from "./rpc/answer.ts";
 import type { Host } from "./rpc/host.ts";
-import { raiseAlarm } from "./rpc/maintenance.ts";
 import { ResponseBudget } from "./rpc/response-budget.ts";
 import { Snapshots } from "./snapshots.ts";
 import { StoreSpace } from "./store-space.ts";
@@ -85,10 +84,9 @@ export class Member implements Host {
   readonly #retention: Retention;
   readonly #autoCompaction: AutoCompaction;
   readonly #departure: Departure;
+  readonly #growth: Growth;
   readonly #timers: NodeJS.Timeout[] = [];
   #machine: Machine;
-  #raisingAlarm = false;
-  #logFull = false;
   #published = false;
   #lastTickMs = 0;
   /** Once so much is applied, the only voter campaigns. */
@@ -134,6 +132,7 @@ export class Member implements Host {
       onFatal: options.onFatal,
       streamBytesMax: config.watchStreamBytes,
     });
+    this.#growth = new Growth(this);
     this.leases = new LeaseKeeper(this, config.electionMs);
     this.#retention = new Retention(
       this.wal,
@@ -209,17 +208,12 @@ export class Member implements Host {
   }
 
   growthRefusal(bytes: number): ApiError | null {
-    if (this.#logFull) return API_ERRORS.noSpace;
-    if (this.dbSize() + bytes < this.config.quotaBytes) return null;
-    void this.#raiseNoSpace();
-    return API_ERRORS.noSpace;
+    return this.#growth.refusal(bytes);
   }
 
   /** The log found no room for its next file, or found it again. */
   setLogFull(full: boolean): void {
-    this.#logFull = full;
-    if (full) this.logger.error({}, "no room for the log: writes are refused until there is");
-    else this.logger.info({}, "there is room for the log again");
+    this.#growth.setLogFull(full);
   }
 
   async transferLeadership(target: MemberId): Promise<boolean> {
@@ -315,11 +309,7 @@ export class Member implements Host {
     const members = this.#machine.members.list();
     const known = members.length === 0 ? this.#options.opened.peers : members;
     this.links.update(known);
-    const others = known.filter(({ id }) => id !== this.identity.memberId);
-    keepPeers(
-      this.dataDir,
-      others.flatMap(({ peerUrls }) => peerUrls),
-    );
+    keepPeers(this.dataDir, known, this.identity.memberId);
     this.#departure.onMembers();
   }
 
@@ -384,21 +374,5 @@ export class Member implements Host {
           "automatic compaction failed",
         ),
     );
-  }
-
-  async #raiseNoSpace(): Promise<void> {
-    if (this.#raisingAlarm || this.#machine.alarms.isRaised(AlarmType.nospace)) return;
-    this.#raisingAlarm = true;
-    this.logger.warn(
-      { dbSize: this.dbSize(), quota: this.config.quotaBytes },
-      "the quota is reached",
-    );
-    try {
-      await raiseAlarm(this, AlarmType.nospace, AlarmAction.activate);
-    } catch {
-      // The next write tries again.
-    } finally {
-      this.#raisingAlarm = false;
-    }
   }
 }

@@ -1,4 +1,5 @@
 /** Where the other members were last reached: kept apart from the store, which a damaged member cannot ask. */
+import type { Member } from "../../src/machine/members.ts";
 import type { DataDir } from "../data-dir.ts";
 
 /** Peer URLs; none where nothing readable is kept. */
@@ -8,9 +9,13 @@ export function readPeers(dataDir: DataDir): readonly string[] {
   return text.split("\n").filter((line) => URL.canParse(line));
 }
 
-/** Remembers `urls`, one a line. Writes only where they changed. */
-export function keepPeers(dataDir: DataDir, urls: readonly string[]): void {
-  const text = urls.toSorted().join("\n");
+/** Remembers where `members` but `self` are, a URL a line. Writes only where that changed. */
+export function keepPeers(dataDir: DataDir, members: readonly Member[], self: bigint): void {
+  const others = members.filter(({ id }) => id !== self);
+  const text = others
+    .flatMap(({ peerUrls }) => peerUrls)
+    .toSorted()
+    .join("\n");
   if (dataDir.readText("PEERS")?.trim() === text) return;
   dataDir.writeText("PEERS", text);
 }
