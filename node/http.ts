@@ -1,6 +1,6 @@
 /** What is answered beside gRPC: health, version, metrics. */
 import type { HttpHandler, HttpRequest, HttpResponse } from "../src/grpc/service.ts";
-import type { Registry } from "prom-client";
+import type { Exposition } from "./exposition.ts";
 import { health, probes } from "./health.ts";
 import type { Host } from "./rpc/host.ts";
 import { CLUSTER_VERSION, ETCD_VERSION, QUORATE_VERSION } from "./version.ts";
@@ -19,7 +19,7 @@ const MISDIRECTED: HttpResponse = {
   body: "the Host header names no allowed host: see --host-whitelist\n",
 };
 
-export function buildHttp(host: Host, registry: () => Promise<Registry>): HttpHandler {
+export function buildHttp(host: Host, registry: () => Promise<Exposition>): HttpHandler {
   const allowed = new Set(host.config.hostWhitelist);
   return (request, respond) => {
     if (!isAllowedHost(request, allowed)) {
@@ -38,7 +38,7 @@ export function buildHttp(host: Host, registry: () => Promise<Registry>): HttpHa
 
 async function answer(
   host: Host,
-  registry: () => Promise<Registry>,
+  registry: () => Promise<Exposition>,
   request: HttpRequest,
 ): Promise<HttpResponse> {
   const url = new URL(request.target, "http://member");

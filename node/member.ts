@@ -22,9 +22,9 @@ import { Departure } from "./departure.ts";
 import { keepPeers } from "./integrity/peers-file.ts";
 import { Growth } from "./growth.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
-import type { HandHistogram } from "./histogram.ts";
 import type { MemberLog } from "./log.ts";
 import { Loop, type LoopEvents } from "./loop.ts";
+import type { MemberStats } from "./metrics/stats.ts";
 import { systemPace } from "./pace.ts";
 import { PeerCalls } from "./peer/calls.ts";
 import { Links } from "./peer/links.ts";
@@ -51,8 +51,7 @@ export interface MemberOptions {
   readonly opened: Opened;
   readonly clock: Clock;
   readonly logger: MemberLog;
-  /** Seconds by which the heartbeat's timer came late. */
-  readonly loopDelay: HandHistogram;
+  readonly stats: MemberStats;
   /** Writes to the client sockets what the turn said. */
   readonly flushClients: () => void;
   /** The member is no part of the cluster any more, or cannot go on: the process should end. */
@@ -76,6 +75,7 @@ export class Member implements Host {
   readonly wal: Wal;
   readonly snapshots: Snapshots;
   readonly space: StoreSpace;
+  readonly stats: MemberStats;
   readonly dataDir: DataDir;
   readonly openMachine: (backend: Backend) => Promise<Machine>;
   readonly #options: MemberOptions;
@@ -99,6 +99,7 @@ export class Member implements Host {
     this.config = config;
     this.clock = clock;
     this.logger = logger;
+    this.stats = options.stats;
     this.identity = opened.identity;
     this.dataDir = opened.dataDir;
     this.openMachine = opened.openMachine;
@@ -279,18 +280,22 @@ export class Member implements Host {
       hardState: this.#options.opened.hardState,
       proposalBudgetBytes: this.config.proposalBudgetBytes,
       requestTimeoutMs: 5_000 + 2 * this.config.electionMs,
+      warnApplyMs: this.config.warnApplyMs,
+      stats: this.stats,
     });
   }
 
   #connect(machine: Machine): void {
     machine.connect({
       isWaiting: (sequence) => this.loop.proposals.isWaiting(sequence),
-      onReply: (sequence, reply) => this.loop.proposals.settle(sequence, reply),
+      onReply: (sequence, reply) =>
+        this.loop.proposals.settle(sequence, reply, this.loop.applied + 1),
       onChanges: (revision, changes) => this.watch.onChanges(revision, changes),
       onMembers: () => {
         this.#storage.membershipIndex = this.loop.applied + 1;
         this.#onMembers();
       },
+      onApplied: (kind, succeeded) => this.stats.applies.onApplied(kind, succeeded),
     });
   }
 
@@ -347,9 +352,11 @@ export class Member implements Host {
 
   #tick(): void {
     const now = this.clock.now();
-    this.#options.loopDelay.observe(
-      Math.max(0, now - this.#lastTickMs - this.config.heartbeatMs) / 1000,
-    );
+    const late = Math.max(0, now - this.#lastTickMs - this.config.heartbeatMs);
+    this.stats.loopDelay.observe(late / 1000);
+    if (late > this.config.heartbeatMs && this.isLeader()) {
+      this.stats.lateHeartbeats += this.links.all().length;
+    }
     this.#lastTickMs = now;
     this.loop.tick();
     this.leases.tick();

@@ -11,11 +11,11 @@ import { bootstrap, bootstrapExisting } from "./bootstrap.ts";
 import { systemRandom } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { DataDir, type Identity } from "./data-dir.ts";
-import type { HandHistogram } from "./histogram.ts";
 import { WAY_OUT } from "./integrity/damage.ts";
 import { endOrder, type KeptVote, readOrder, type RepairOrder } from "./integrity/order.ts";
 import { repair } from "./integrity/repair.ts";
 import type { MemberLog } from "./log.ts";
+import type { MemberStats } from "./metrics/stats.ts";
 import { systemPace } from "./pace.ts";
 import { RequestIds } from "./request-ids.ts";
 import { FileLogDevice } from "./storage.ts";
@@ -47,8 +47,7 @@ export interface OpenOptions {
   readonly config: Config;
   readonly logger: MemberLog;
   readonly clock: Clock;
-  readonly walWrites: HandHistogram;
-  readonly commits: HandHistogram;
+  readonly stats: MemberStats;
   readonly onLogFull: (full: boolean) => void;
   /** The disk or the data failed: the process must end. */
   readonly onFatal: (error: unknown) => void;
@@ -153,7 +152,7 @@ function machineOpener(
   const { config } = options;
   return (backend) =>
     Machine.open({
-      backend: new TimedBackend(backend, options.commits),
+      backend: new TimedBackend(backend, options.stats),
       clock: options.clock,
       pace: systemPace,
       later: (launch) => {
@@ -233,7 +232,10 @@ async function openWal(
     segmentBytes: config.walSegmentBytes,
     onFull: options.onLogFull,
     onFailure: options.onFatal,
-    onWrite: (seconds) => options.walWrites.observe(seconds),
+    onWrite: (seconds, bytes) => {
+      options.stats.logWrites.observe(seconds);
+      options.stats.logBatchBytes.observe(bytes);
+    },
   });
 }
 

@@ -191,6 +191,11 @@ export class Wal {
     return { batches: this.#batches, syncs: this.#syncs, bytes: this.#bytesWritten };
   }
 
+  /** Appends that wait for the write under way. */
+  get queued(): number {
+    return this.#queue.length;
+  }
+
   /** There is no room for the next segment. */
   get full(): boolean {
     return this.#spares.full;
