@@ -2,12 +2,14 @@
  * How long entries take to apply, by operation. The clock is read once for a group of entries, not for each: every entry of
  * a group counts with the group's mean, so that sums and counts are exact and a long one still shows.
  */
+import type { CommandKind } from "../../src/api/gen/command.ts";
 import { exponentialBounds, HandHistogram } from "../histogram.ts";
 
 const APPLY_SECONDS = exponentialBounds(0.0001, 2, 20);
 
 /** One operation with one outcome. */
 export interface ApplyOutcome {
+  /** In etcd's words. */
   readonly op: string;
   readonly succeeded: boolean;
   readonly seconds: HandHistogram;
@@ -27,13 +29,14 @@ export class ApplyStats {
     yield* this.#failed.values();
   }
 
-  /** An entry was applied. `op` in etcd's words. */
-  onApplied(op: string, succeeded: boolean): void {
+  /** An entry was applied. */
+  onApplied(kind: CommandKind["kind"], succeeded: boolean): void {
     const outcomes = succeeded ? this.#succeeded : this.#failed;
-    let outcome = outcomes.get(op);
+    let outcome = outcomes.get(kind);
     if (outcome === undefined) {
-      outcome = { op, succeeded, seconds: new HandHistogram(APPLY_SECONDS), pending: 0 };
-      outcomes.set(op, outcome);
+      const seconds = new HandHistogram(APPLY_SECONDS);
+      outcome = { op: nameOf(kind), succeeded, seconds, pending: 0 };
+      outcomes.set(kind, outcome);
     }
     if (outcome.pending++ === 0) this.#touched.push(outcome);
     this.#count++;
@@ -50,4 +53,15 @@ export class ApplyStats {
     this.#touched.length = 0;
     this.#count = 0;
   }
+}
+
+/** Where etcd's word is not ours with a capital. */
+const NAMES: Partial<Record<CommandKind["kind"], string>> = {
+  memberAttributes: "ClusterMemberAttrSet",
+  clusterVersion: "ClusterVersionSet",
+  downgrade: "DowngradeInfoSet",
+};
+
+function nameOf(kind: CommandKind["kind"]): string {
+  return NAMES[kind] ?? `${kind.slice(0, 1).toUpperCase()}${kind.slice(1)}`;
 }

@@ -9,6 +9,7 @@ import { exposeCalls } from "./calls.ts";
 import { exposeDisk } from "./disk.ts";
 import { exposeNetwork } from "./network.ts";
 import { exposeOwn } from "./own.ts";
+import { exposeProcess } from "./process.ts";
 import { exposeServer } from "./server.ts";
 import { exposeStore } from "./store.ts";
 import type { SlowRequests } from "../slow-requests.ts";
@@ -21,16 +22,26 @@ export interface MetricsParts {
   readonly slow: SlowRequests;
 }
 
-/** An exposition of its own: nothing is global. Process and runtime metrics are the client library's. */
+/** An exposition of its own: nothing is global. */
 export function buildMetrics(parts: MetricsParts): Exposition {
-  const defaults = new Registry();
-  collectDefaultMetrics({ register: defaults });
-  const exposition = new Exposition(() => defaults.metrics());
+  const runtime = runtimeMetrics();
+  const exposition = new Exposition(() => runtime.metrics());
   exposeServer(exposition, parts.member);
   exposeStore(exposition, parts.member);
   exposeDisk(exposition, parts.member);
   exposeCalls(exposition, parts);
   exposeNetwork(exposition, parts);
   exposeOwn(exposition, parts);
+  exposeProcess(exposition);
   return exposition;
+}
+
+/** nodejs_…, the client library's. Its process_… count from the first scrape on: those are our own. */
+function runtimeMetrics(): Registry {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  for (const { name } of registry.getMetricsAsArray()) {
+    if (name.startsWith("process_")) registry.removeSingleMetric(name);
+  }
+  return registry;
 }

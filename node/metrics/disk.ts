@@ -1,5 +1,4 @@
-/** etcd_disk_… and os_fd_…: the log, the store's files, descriptors. Names, types and buckets are etcd's. */
-import { readdirSync, readFileSync } from "node:fs";
+/** etcd_disk_…: the log and the store's files. Names, types and buckets are etcd's. */
 import { expose, exposeHistograms, type Exposition } from "../exposition.ts";
 import type { HandHistogram } from "../histogram.ts";
 import type { Member } from "../member.ts";
@@ -43,30 +42,4 @@ export function exposeDisk(exposition: Exposition, member: Member): void {
     "Total number of bytes written in WAL.",
     () => member.wal.counters.bytes,
   );
-  expose(exposition, "gauge", "os_fd_used", "The number of used file descriptors.", () =>
-    countDescriptors(),
-  );
-  expose(exposition, "gauge", "os_fd_limit", "The file descriptor limit.", () => {
-    limit ??= descriptorLimit();
-    return limit;
-  });
-}
-
-let limit: number | null = null;
-
-function countDescriptors(): number {
-  try {
-    return readdirSync("/proc/self/fd").length;
-  } catch {
-    return 0;
-  }
-}
-
-function descriptorLimit(): number {
-  try {
-    const limits = readFileSync("/proc/self/limits", "utf8");
-    return Number(/Max open files\s+(\d+)/.exec(limits)?.[1] ?? 0);
-  } catch {
-    return 0;
-  }
 }

@@ -116,11 +116,15 @@ function exposeRaft(exposition: Exposition, member: Member): void {
   const gauge = (name: string, help: string, read: Read): void =>
     expose(exposition, "gauge", `quorate_${name}`, help, read);
   gauge("raft_term", "The Raft term of this member.", () => member.raftStatus().term);
-  gauge("raft_last_index", "The last entry in this member's log.", () =>
-    member.raftStatus().lastIndex,
+  gauge(
+    "raft_last_index",
+    "The last entry in this member's log.",
+    () => member.raftStatus().lastIndex,
   );
-  gauge("members", "Members of the cluster as this one knows it, learners included.", () =>
-    member.machine.members.list().length,
+  gauge(
+    "members",
+    "Members of the cluster as this one knows it, learners included.",
+    () => member.machine.members.list().length,
   );
   gauge("learners", "Learners of the cluster.", () => member.machine.membership().learners.length);
   exposeLabelled(
@@ -157,8 +161,10 @@ function exposeLog(exposition: Exposition, member: Member): void {
     "Bytes of one durable write of the log: what arrived during the write before.",
     () => [[{}, member.stats.logBatchBytes]],
   );
-  gauge("log_queue_appends", "Appends that wait for the log's write under way.", () =>
-    member.wal.queued,
+  gauge(
+    "log_queue_appends",
+    "Appends that wait for the log's write under way.",
+    () => member.wal.queued,
   );
   gauge("log_bytes", "Bytes of the log's files.", () => member.wal.bytesOnDisk);
   gauge("log_entries", "Entries that the log still holds.", () =>
@@ -169,8 +175,10 @@ function exposeLog(exposition: Exposition, member: Member): void {
     "Entries that a restart would apply again: applied, and not yet durable in the store.",
     () => member.machine.buffer.appliedIndex - member.machine.buffer.durableIndex,
   );
-  gauge("log_full", "1 while there is no room for the log's next file and writes are refused.", () =>
-    member.wal.full ? 1 : 0,
+  gauge(
+    "log_full",
+    "1 while there is no room for the log's next file and writes are refused.",
+    () => (member.wal.full ? 1 : 0),
   );
 }
 
@@ -206,23 +214,35 @@ function exposeClients(exposition: Exposition, { clients }: OwnParts): void {
     expose(exposition, "counter", `quorate_client_${name}`, help, read);
   const { counters } = clients;
   gauge("connections", "Open client connections.", () => counters.connections);
-  gauge("streams", "Calls of clients that are under way, watches and keep-alives included.", () =>
-    counters.streams,
+  gauge(
+    "streams",
+    "Calls of clients that are under way, watches and keep-alives included.",
+    () => counters.streams,
   );
-  gauge("held_bytes", "Bytes of requests that clients have sent in part.", () =>
-    counters.heldBytes,
+  gauge(
+    "held_bytes",
+    "Bytes of requests that clients have sent in part.",
+    () => counters.heldBytes,
   );
-  counter("connections_accepted_total", "Client connections that were accepted.", () =>
-    counters.connectionsAccepted,
+  counter(
+    "connections_accepted_total",
+    "Client connections that were accepted.",
+    () => counters.connectionsAccepted,
   );
-  counter("connections_refused_total", "Client connections beyond the bound, closed at once.", () =>
-    counters.connectionsRefused,
+  counter(
+    "connections_refused_total",
+    "Client connections beyond the bound, closed at once.",
+    () => counters.connectionsRefused,
   );
-  counter("connection_errors_total", "Connections ended because the client broke HTTP/2.", () =>
-    counters.connectionErrors,
+  counter(
+    "connection_errors_total",
+    "Connections ended because the client broke HTTP/2.",
+    () => counters.connectionErrors,
   );
-  counter("slow_readers_total", "Connections ended because the client did not read.", () =>
-    counters.slowReaders,
+  counter(
+    "slow_readers_total",
+    "Connections ended because the client did not read.",
+    () => counters.slowReaders,
   );
 }
 
@@ -233,9 +253,7 @@ function exposePeers(exposition: Exposition, member: Member): void {
     "quorate_peer_queued_bytes",
     "Bytes for a peer that its socket has not taken yet.",
     () =>
-      member.links
-        .all()
-        .map((link): Sample => [{ To: link.peer.toString(16) }, link.queuedBytes]),
+      member.links.all().map((link): Sample => [{ To: link.peer.toString(16) }, link.queuedBytes]),
   );
   const bytes = (verb: string, of: ReadonlyMap<bigint, Transfers>, help: string): void =>
     expose(exposition, "counter", `quorate_snapshot_${verb}_bytes_total`, help, () =>

@@ -33,8 +33,10 @@ function exposeLeadership(exposition: Exposition, member: Member): void {
   gauge("is_learner", "Whether or not this member is a learner. 1 if is, 0 otherwise.", () =>
     member.isLearner() ? 1 : 0,
   );
-  counter("leader_changes_seen_total", "The number of leader changes seen.", () =>
-    member.leaderChanges,
+  counter(
+    "leader_changes_seen_total",
+    "The number of leader changes seen.",
+    () => member.leaderChanges,
   );
   counter(
     "heartbeat_send_failures_total",
@@ -51,7 +53,8 @@ function exposeLeadership(exposition: Exposition, member: Member): void {
     "counter",
     "etcd_server_learner_promote_failures",
     "The total number of failed learner promotions (likely learner not ready) while this member is leader.",
-    () => Array.from(member.stats.learnerRefusals, ([Reason, count]): Sample => [{ Reason }, count]),
+    () =>
+      Array.from(member.stats.learnerRefusals, ([Reason, count]): Sample => [{ Reason }, count]),
   );
   gauge(
     "snapshot_apply_in_progress_total",
@@ -68,21 +71,31 @@ function exposeProposals(exposition: Exposition, member: Member): void {
     expose(exposition, "gauge", `etcd_server_${name}`, help, read);
   const counter = (name: string, help: string, read: () => number): void =>
     expose(exposition, "counter", `etcd_server_${name}`, help, read);
-  counter("proposals_failed_total", "The total number of failed proposals seen.", () =>
-    member.loop.proposals.failedCount,
+  counter(
+    "proposals_failed_total",
+    "The total number of failed proposals seen.",
+    () => member.loop.proposals.failedCount,
   );
   // Gauges, although they only grow: as etcd has them.
-  gauge("proposals_pending", "The current number of pending proposals to commit.", () =>
-    member.loop.proposals.count,
+  gauge(
+    "proposals_pending",
+    "The current number of pending proposals to commit.",
+    () => member.loop.proposals.count,
   );
-  gauge("proposals_committed_total", "The total number of consensus proposals committed.", () =>
-    member.raftStatus().commit,
+  gauge(
+    "proposals_committed_total",
+    "The total number of consensus proposals committed.",
+    () => member.raftStatus().commit,
   );
-  gauge("proposals_applied_total", "The total number of consensus proposals applied.", () =>
-    member.loop.applied,
+  gauge(
+    "proposals_applied_total",
+    "The total number of consensus proposals applied.",
+    () => member.loop.applied,
   );
-  counter("read_indexes_failed_total", "The total number of failed read indexes seen.", () =>
-    member.loop.reads.failedCount,
+  counter(
+    "read_indexes_failed_total",
+    "The total number of failed read indexes seen.",
+    () => member.loop.reads.failedCount,
   );
   counter(
     "slow_read_indexes_total",

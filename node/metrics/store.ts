@@ -27,11 +27,15 @@ function exposeSizes(exposition: Exposition, member: Member): void {
     "The number of currently open read transactions",
     () => member.machine.store.pinCount,
   );
-  gauge("etcd_debugging_mvcc_keys_total", "Total number of keys.", () =>
-    member.machine.store.keyCount,
+  gauge(
+    "etcd_debugging_mvcc_keys_total",
+    "Total number of keys.",
+    () => member.machine.store.keyCount,
   );
-  gauge("etcd_debugging_mvcc_current_revision", "The current revision of store.", () =>
-    member.machine.store.revision,
+  gauge(
+    "etcd_debugging_mvcc_current_revision",
+    "The current revision of store.",
+    () => member.machine.store.revision,
   );
   gauge(
     "etcd_debugging_mvcc_compact_revision",
@@ -55,17 +59,25 @@ function exposeSizes(exposition: Exposition, member: Member): void {
 function exposeOperations(exposition: Exposition, member: Member): void {
   const counter = (name: string, help: string, read: () => number): void =>
     expose(exposition, "counter", name, help, read);
-  counter("etcd_mvcc_range_total", "Total number of ranges seen by this member.", () =>
-    member.machine.store.counts.ranges,
+  counter(
+    "etcd_mvcc_range_total",
+    "Total number of ranges seen by this member.",
+    () => member.machine.store.counts.ranges,
   );
-  counter("etcd_mvcc_put_total", "Total number of puts seen by this member.", () =>
-    member.machine.store.counts.puts,
+  counter(
+    "etcd_mvcc_put_total",
+    "Total number of puts seen by this member.",
+    () => member.machine.store.counts.puts,
   );
-  counter("etcd_mvcc_delete_total", "Total number of deletes seen by this member.", () =>
-    member.machine.store.counts.deletes,
+  counter(
+    "etcd_mvcc_delete_total",
+    "Total number of deletes seen by this member.",
+    () => member.machine.store.counts.deletes,
   );
-  counter("etcd_mvcc_txn_total", "Total number of txns seen by this member.", () =>
-    member.machine.store.counts.txns,
+  counter(
+    "etcd_mvcc_txn_total",
+    "Total number of txns seen by this member.",
+    () => member.machine.store.counts.txns,
   );
   expose(
     exposition,
@@ -86,11 +98,15 @@ function exposeWatchers(exposition: Exposition, member: Member): void {
     expose(exposition, "gauge", `etcd_debugging_mvcc_${name}`, help, read);
   gauge("watch_stream_total", "Total number of watch streams.", () => member.watch.streamCount);
   gauge("watcher_total", "Total number of watchers.", () => member.watch.watcherCount);
-  gauge("slow_watcher_total", "Total number of unsynced slow watchers.", () =>
-    member.watch.slowWatcherCount,
+  gauge(
+    "slow_watcher_total",
+    "Total number of unsynced slow watchers.",
+    () => member.watch.slowWatcherCount,
   );
-  gauge("pending_events_total", "Total number of pending events to be sent.", () =>
-    member.watch.backlog().pendingEvents,
+  gauge(
+    "pending_events_total",
+    "Total number of pending events to be sent.",
+    () => member.watch.backlog().pendingEvents,
   );
   expose(
     exposition,
@@ -104,16 +120,24 @@ function exposeWatchers(exposition: Exposition, member: Member): void {
 function exposeLeases(exposition: Exposition, member: Member): void {
   const counter = (name: string, help: string, read: () => number): void =>
     expose(exposition, "counter", `etcd_debugging_${name}`, help, read);
-  counter("lease_granted_total", "The total number of granted leases.", () =>
-    member.machine.lessor.grantedCount,
+  counter(
+    "lease_granted_total",
+    "The total number of granted leases.",
+    () => member.machine.lessor.grantedCount,
   );
-  counter("lease_revoked_total", "The total number of revoked leases.", () =>
-    member.machine.lessor.revokedCount,
+  counter(
+    "lease_revoked_total",
+    "The total number of revoked leases.",
+    () => member.machine.lessor.revokedCount,
   );
-  counter("lease_renewed_total", "The number of renewed leases seen by the leader.", () =>
-    member.leases.renewedCount,
+  counter(
+    "lease_renewed_total",
+    "The number of renewed leases seen by the leader.",
+    () => member.leases.renewedCount,
   );
-  counter("server_lease_expired_total", "The total number of expired leases.", () =>
-    member.leases.expiredCount,
+  counter(
+    "server_lease_expired_total",
+    "The total number of expired leases.",
+    () => member.leases.expiredCount,
   );
 }

@@ -214,6 +214,8 @@ export class Member {
       sequence,
       kind,
       data: entryData(sequence, command),
+      sentAtMs: -1,
+      index: 0,
       onReply: (reply) => endings.push(reply.kind === "error" ? "refused" : "applied"),
       onFailure: (failure) => endings.push(failure),
     });
