@@ -55,8 +55,9 @@ export class Endpoints {
 
   /** A connected member, preferably none of `tried`; waits within the budget, and throws when that is used up. */
   async acquire(tried: Set<Endpoint>, budget: Budget, last: ClientError | null): Promise<Endpoint> {
+    let failure = last;
     for (let round = 0; ; round++) {
-      budget.check(last);
+      budget.check(failure);
       const fresh = this.#pick((endpoint) => !tried.has(endpoint));
       if (fresh !== null) return fresh;
       if (tried.size > 0 && this.#pick((endpoint) => tried.has(endpoint)) !== null) {
@@ -65,15 +66,18 @@ export class Endpoints {
         tried.clear();
         continue;
       }
+      failure ??= unreached(this.names);
       await this.#anyReady(this.#list, budget);
     }
   }
 
   /** Waits until this one member is connected. */
   async await(endpoint: Endpoint, budget: Budget, last: ClientError | null): Promise<Endpoint> {
+    let failure = last;
     for (;;) {
-      budget.check(last);
+      budget.check(failure);
       if (endpoint.isReady) return endpoint;
+      failure ??= unreached([endpoint.name]);
       await this.#anyReady([endpoint], budget);
     }
   }
@@ -104,4 +108,8 @@ export class Endpoints {
   #all(): Endpoint[] {
     return [...this.#list, ...this.#others.values()];
   }
+}
+
+function unreached(names: readonly string[]): ClientError {
+  return new ClientError("unavailable", `no connection to ${names.join(", ")}`);
 }
