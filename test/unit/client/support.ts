@@ -122,12 +122,12 @@ export class ScriptedMember {
         { [method.name]: definition },
         {
           [method.name]: (
-            call: { metadata: { get(name: string): unknown[] } },
+            call: { metadata: { get(name: string): (string | Buffer)[] } },
             answer: (error: object | null, value?: object) => void,
           ) => {
             if (method.name !== "Check") {
               this.asked.push(method.name);
-              this.tokens.push(String(call.metadata.get("token")[0] ?? ""));
+              this.tokens.push((call.metadata.get("token")[0] ?? "").toString());
             }
             const said = method.name === "Check" ? { status: 1 } : script(method.name, this);
             // Null: no answer at all.
