@@ -1,4 +1,4 @@
-/** A promise and the two functions that settle it. `Promise.withResolvers`, which Node 20 does not have: the client runs there. */
+/** A promise and the two functions that settle it. Not `Promise.withResolvers`: the client runs on Node 20 as well. */
 export interface Deferred<T> {
   readonly promise: Promise<T>;
   readonly resolve: (value: T | PromiseLike<T>) => void;
