@@ -19,6 +19,7 @@ import { systemRandom } from "./clock.ts";
 import type { Config } from "./config.ts";
 import type { DataDir, Identity } from "./data-dir.ts";
 import { Departure } from "./departure.ts";
+import { Integrity } from "./integrity/integrity.ts";
 import { keepPeers } from "./integrity/peers-file.ts";
 import { Growth } from "./growth.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
@@ -77,6 +78,7 @@ export class Member implements Host {
   readonly space: StoreSpace;
   readonly stats: MemberStats;
   readonly dataDir: DataDir;
+  readonly integrity: Integrity;
   readonly openMachine: (backend: Backend) => Promise<Machine>;
   readonly #options: MemberOptions;
   readonly #raft: Raft;
@@ -134,6 +136,7 @@ export class Member implements Host {
       streamBytesMax: config.watchStreamBytes,
     });
     this.#growth = new Growth(this);
+    this.integrity = new Integrity(this, options.onFatal);
     this.leases = new LeaseKeeper(this, config.electionMs);
     this.#retention = new Retention(
       this.wal,
@@ -156,6 +159,7 @@ export class Member implements Host {
     this.#timers.push(setInterval(() => this.#tick(), this.config.heartbeatMs));
     this.#timers.push(setInterval(() => this.#everySecond(), SECOND_MS));
     void this.space.sample();
+    this.integrity.start();
     const { voters } = this.#machine.membership();
     const alone = voters.length === 1 && voters[0] === this.identity.memberId;
     if (alone) this.#campaignAt = this.#options.opened.hardState.commit;
@@ -174,6 +178,7 @@ export class Member implements Host {
   /** Answers what waits, and closes the log and the store. */
   async stop(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
+    this.integrity.stop();
     this.loop.stop();
     this.snapshots.close();
     this.links.close();

@@ -72,7 +72,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
   const onError = errorHandler(options);
   const received: ReceivedBytes = new Map();
   const peers = new GrpcServer({
-    router: buildPeerRouter(member, member.snapshots, received),
+    router: buildPeerRouter(member, member.snapshots, member.integrity, received),
     http: null,
     limits: { ...defaultLimits, messageBytesMax: PEER_MESSAGE_BYTES_MAX, keepaliveMinTimeMs: 0 },
     observer: null,
@@ -93,6 +93,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
   });
   late.clients = clients;
   await listenAll(peers, "listen-peer-urls", config.listenPeerUrls);
+  await member.integrity.checkAtStart();
   member.start();
   await listenAll(clients, "listen-client-urls", config.listenClientUrls);
   await listenAll(plain, "listen-client-http-urls", config.listenClientHttpUrls);

@@ -56,6 +56,10 @@ export class TimedBackend implements Backend {
     return this.#inner.scan(bucket, visit);
   }
 
+  verify(pause: () => Promise<void>): AsyncGenerator<number, void> {
+    return this.#inner.verify(pause);
+  }
+
   fileBytes(): Promise<number> {
     return this.#inner.fileBytes();
   }

@@ -42,6 +42,11 @@ export function failWith(call: ServerCall, thrown: unknown): void {
   call.end(GRPC_STATUS[error.code] as Status, error.message);
 }
 
+/** A member whose history is known to be wrong tells nobody what it holds. */
+export function corruptRefusal(host: Pick<Host, "machine" | "identity">): ApiError | null {
+  return host.machine.alarms.isCorrupt(host.identity.memberId) ? API_ERRORS.corrupt : null;
+}
+
 /** Writes the reply of an entry that was applied, and was no error. */
 export type Answer = (host: Host, call: ServerCall, reply: Reply) => void;
 

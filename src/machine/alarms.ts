@@ -30,7 +30,12 @@ export class Alarms {
   }
 
   isRaised(type: number): boolean {
-    return this.list(type).length > 0;
+    return this.#raised.size > 0 && this.list(type).length > 0;
+  }
+
+  /** The history of `member` is known to be wrong: what it would read must not be told to anybody. */
+  isCorrupt(member: bigint): boolean {
+    return this.#raised.size > 0 && this.#raised.has(`${AlarmType.corrupt}/${member}`);
   }
 
   /** The alarms that the request concerns, as etcd answers them. */
