@@ -9,7 +9,7 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import { Prng } from "../../../src/base/prng.ts";
+import type { Prng } from "../../../src/base/prng.ts";
 import { isWhole, readHead } from "../../../src/wal/decode.ts";
 import { BLOCK, generationOf, HEADER_SIZE, toBlocks } from "../../../src/wal/format.ts";
 
