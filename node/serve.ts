@@ -95,9 +95,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
   await listenAll(peers, "listen-peer-urls", config.listenPeerUrls);
   await member.integrity.checkAtStart();
   member.start();
-  await listenAll(clients, "listen-client-urls", config.listenClientUrls);
-  await listenAll(plain, "listen-client-http-urls", config.listenClientHttpUrls);
-  await listenAll(plain, "listen-metrics-urls", config.listenMetricsUrls);
+  await listenToClients(config, clients, plain);
   const poll = setInterval(() => {
     watchdog.poll(member.leader() !== NO_MEMBER);
     slow.tick();
@@ -161,6 +159,16 @@ function clientLimits(config: Config): Limits {
     keepaliveIntervalMs: config.keepaliveIntervalMs,
     keepaliveTimeoutMs: config.keepaliveTimeoutMs,
   };
+}
+
+async function listenToClients(
+  config: Config,
+  clients: GrpcServer,
+  plain: GrpcServer,
+): Promise<void> {
+  await listenAll(clients, "listen-client-urls", config.listenClientUrls);
+  await listenAll(plain, "listen-client-http-urls", config.listenClientHttpUrls);
+  await listenAll(plain, "listen-metrics-urls", config.listenMetricsUrls);
 }
 
 async function listenAll(server: GrpcServer, flag: string, urls: readonly URL[]): Promise<void> {
