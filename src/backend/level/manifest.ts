@@ -81,7 +81,10 @@ export async function isManifestWhole(path: string): Promise<boolean> {
   }
 }
 
-/** The records of a file in LevelDB's log format. One that is cut short at the end is being written: it is left out, and the answer is false. */
+/**
+ * The records of a file in LevelDB's log format. One that is cut short at the end is being written: it is left out, and the
+ * answer is false.
+ */
 function* records(bytes: Buffer, path: string): Generator<Buffer, boolean> {
   let parts: Buffer[] = [];
   for (let at = 0; at + RECORD_HEAD_BYTES <= bytes.length;) {
