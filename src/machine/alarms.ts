@@ -49,12 +49,12 @@ export class Alarms {
         if (request.alarm === AlarmType.none) return [];
         if (!this.#raised.has(name)) {
           this.#raised.set(name, alarm);
-          this.#writer.put(Bucket.alarms, keyOf(alarm), encodeAlarmMember(alarm));
+          this.#writer.put(Bucket.alarms, alarmKey(alarm), encodeAlarmMember(alarm));
         }
         return [alarm];
       case AlarmAction.deactivate:
         if (!this.#raised.delete(name)) return [];
-        this.#writer.delete(Bucket.alarms, keyOf(alarm));
+        this.#writer.delete(Bucket.alarms, alarmKey(alarm));
         return [alarm];
       default:
         return [];
@@ -66,7 +66,8 @@ function nameOf(alarm: AlarmMember): string {
   return `${alarm.alarm}/${alarm.memberId}`;
 }
 
-function keyOf(alarm: AlarmMember): Uint8Array {
+/** Its key within the bucket `alarms`. */
+export function alarmKey(alarm: AlarmMember): Uint8Array {
   const key = Buffer.alloc(9);
   key[0] = alarm.alarm;
   key.writeBigUInt64BE(alarm.memberId, 1);
