@@ -22,8 +22,8 @@ import { FileLogDevice } from "./storage.ts";
 import { TimedBackend } from "./timed-backend.ts";
 
 /** Where the log of every cluster begins: the entry that its bootstrap members count as applied. */
-const BIRTH_INDEX = 1;
-const BIRTH_TERM = 1;
+export const BIRTH_INDEX = 1;
+export const BIRTH_TERM = 1;
 /** How long writes that were applied wait for company on their way to the store. */
 const BATCH_WAIT_MS = 5;
 
@@ -70,7 +70,7 @@ export async function openMember(options: OpenOptions): Promise<Opened> {
 }
 
 /** The directory belongs to one process: a store of its own, never written to, has LevelDB's lock on it. */
-async function takeLock(dataDir: DataDir): Promise<Backend> {
+export async function takeLock(dataDir: DataDir): Promise<Backend> {
   try {
     return await LevelBackend.open(dataDir.lockPath);
   } catch (error) {
@@ -142,6 +142,27 @@ async function openLocked(
   }
   const parts = { dataDir, identity, wal: wal.wal, machine, hardState, requestIds, peers };
   return { ...parts, openMachine, unlock };
+}
+
+/**
+ * Makes a member of the state that lies in the store of `dataDir`, which nobody lives in: proves that the state opens, gives it
+ * a log that begins after it, and, last, its identity. Leaves nothing open. Resolves with the state's revision.
+ */
+export async function settleMember(
+  options: OpenOptions,
+  dataDir: DataDir,
+  identity: Identity,
+): Promise<number> {
+  const requestIds = new RequestIds(identity.memberId, Date.now());
+  const openMachine = machineOpener(options, requestIds);
+  const machine = await openMachine(await LevelBackend.open(dataDir.storePath()));
+  const { wal, recovery } = await openWal(options, dataDir, identity);
+  await meet(wal, recovery.hardState, machine);
+  const { revision } = machine.store;
+  await machine.close();
+  await wal.close();
+  dataDir.writeIdentity(identity);
+  return revision;
 }
 
 /** Opens a store as this member's state. */

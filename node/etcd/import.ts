@@ -33,8 +33,11 @@ export interface EtcdFacts {
   readonly storageVersion: string;
 }
 
-/** Sees every row of the file as it is: for checksums. */
-export type RowVisitor = (bucket: string, key: Uint8Array, value: Uint8Array) => void;
+/** Sees the file as it is, bucket by bucket in its order: for checksums. */
+export interface RowVisitor {
+  onBucket(name: string): void;
+  onRow(key: Uint8Array, value: Uint8Array): void;
+}
 
 /** The newest etcd whose files are known. */
 const NEWEST = { major: 3, minor: 6 } as const;
@@ -88,9 +91,12 @@ export class EtcdReading {
    * roles. Members are not among them. Once. Rejects with "corruption".
    */
   async *records(): AsyncGenerator<readonly ImportedRecord[]> {
+    const visit = this.#visit;
     for (const bucket of ETCD_BUCKETS) {
+      if (!this.#pass.buckets.includes(bucket)) continue;
+      visit?.onBucket(bucket);
       for await (const rows of this.#pass.rows(bucket)) {
-        if (this.#visit !== null) for (const [key, value] of rows) this.#visit(bucket, key, value);
+        if (visit !== null) for (const [key, value] of rows) visit.onRow(key, value);
         const records: ImportedRecord[] = [];
         for (const row of rows) {
           const record = this.#record(bucket, row);
