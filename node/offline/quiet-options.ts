@@ -2,7 +2,7 @@
 import { silentLogger } from "../../src/base/ports.ts";
 import { monotonicClock } from "../clock.ts";
 import type { Config } from "../config.ts";
-import { HandHistogram } from "../histogram.ts";
+import { MemberStats } from "../metrics/stats.ts";
 import type { OpenOptions } from "../open.ts";
 
 /** `failed` rejects when the disk or the data fail in the background: race with it. */
@@ -17,8 +17,7 @@ export function quietOptions(config: Config): {
     config,
     logger: { ...silentLogger, flush() {} },
     clock: monotonicClock,
-    walWrites: new HandHistogram([]),
-    commits: new HandHistogram([]),
+    stats: new MemberStats(),
     onLogFull: () => onFatal(new Error("there is no room for the log")),
     onFatal: (error) => onFatal(error),
   };
