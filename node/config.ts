@@ -61,6 +61,8 @@ export interface Config {
   readonly logOutputs: readonly string[];
   readonly hostWhitelist: readonly string[];
   readonly corsOrigins: readonly string[];
+  /** JSON under /v3. */
+  readonly gateway: boolean;
   /** To be logged once there is a log. */
   readonly warnings: readonly string[];
 }
@@ -133,6 +135,7 @@ type MemberFields = Pick<
   | "logOutputs"
   | "hostWhitelist"
   | "corsOrigins"
+  | "gateway"
 >;
 
 const LOG_LEVELS: ReadonlySet<string> = new Set([
@@ -181,6 +184,7 @@ function memberFields(read: Reader, name: string): MemberFields {
     logOutputs: read.list("log-outputs"),
     hostWhitelist: read.list("host-whitelist"),
     corsOrigins: read.list("cors"),
+    gateway: read.flag("enable-grpc-gateway"),
   };
 }
 

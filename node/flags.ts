@@ -127,6 +127,7 @@ const OBSERVE: readonly Flag[] = [
   flag("log-outputs", "list", "default", "default, stdout, stderr or file paths, comma-separated"),
   flag("host-whitelist", "list", "*", "host names that plain HTTP requests may name"),
   flag("cors", "list", "*", "origins allowed to use the HTTP API"),
+  flag("enable-grpc-gateway", "flag", "true", "serve JSON under /v3 on the client port"),
   flag(
     "config-file",
     "text",
@@ -203,13 +204,7 @@ const IGNORED: readonly Flag[] = [
   ...ignored("integer", "self-signed-cert-validity"),
   ...ignored("duration", "backend-batch-interval"),
   ...ignored("duration", "raft-read-timeout", "raft-write-timeout", "downgrade-check-time"),
-  ...ignored(
-    "flag",
-    "enable-pprof",
-    "enable-grpc-gateway",
-    "enable-distributed-tracing",
-    "enable-log-rotation",
-  ),
+  ...ignored("flag", "enable-pprof", "enable-distributed-tracing", "enable-log-rotation"),
   ...ignored(
     "flag",
     "memory-mlock",

@@ -1,6 +1,10 @@
 /** What is answered beside gRPC: health, version, metrics. */
-import type { HttpHandler, HttpRequest, HttpResponse } from "../src/grpc/service.ts";
-import type { Exposition } from "./exposition.ts";
+import type { HttpHandler, HttpRequest, HttpResponse, HttpStreams } from "../src/grpc/service.ts";
+import type { Registry } from "prom-client";
+import type { Access } from "./gateway/access.ts";
+import { isGatewayPath, type Gateway } from "./gateway/gateway.ts";
+import { textSizeMax } from "./gateway/request-message.ts";
+import { acceptWebSocket } from "./gateway/websocket.ts";
 import { health, probes } from "./health.ts";
 import type { Host } from "./rpc/host.ts";
 import { CLUSTER_VERSION, ETCD_VERSION, QUORATE_VERSION } from "./version.ts";
@@ -13,32 +17,57 @@ const READ_ONLY: HttpResponse = {
   headers: { ...TEXT, allow: "GET" },
   body: "Method Not Allowed\n",
 };
-const MISDIRECTED: HttpResponse = {
-  status: 421,
-  headers: TEXT,
-  body: "the Host header names no allowed host: see --host-whitelist\n",
-};
 
-export function buildHttp(host: Host, registry: () => Promise<Exposition>): HttpHandler {
-  const allowed = new Set(host.config.hostWhitelist);
+export function buildHttp(
+  host: Host,
+  access: Access,
+  registry: () => Promise<Registry>,
+): HttpHandler {
   return (request, respond) => {
-    if (!isAllowedHost(request, allowed)) {
-      respond(MISDIRECTED);
+    const refusal = access.refusal(request);
+    if (refusal !== null) {
+      respond(refusal);
       return;
     }
-    answer(host, registry, request).then(respond, (error: unknown) => {
-      host.logger.error(
-        { target: request.target, reason: String(error) },
-        "an HTTP request failed",
-      );
-      respond({ status: 500, headers: TEXT, body: "internal server error\n" });
-    });
+    const allowed = access.headers(request);
+    answer(host, registry, request).then(
+      (response) => respond({ ...response, headers: { ...response.headers, ...allowed } }),
+      (error: unknown) => {
+        host.logger.error(
+          { target: request.target, reason: String(error) },
+          "an HTTP request failed",
+        );
+        respond({ status: 500, headers: TEXT, body: "internal server error\n" });
+      },
+    );
+  };
+}
+
+/** What is answered as it goes: the JSON gateway, over HTTP and WebSockets. */
+export function buildHttpStreams(
+  access: Access,
+  gateway: Gateway,
+  messageBytesMax: number,
+): HttpStreams {
+  return {
+    open: (head, stream) => {
+      if (!isGatewayPath(head.target) || access.refusal(head) !== null) return null;
+      return gateway.open(head, stream, access.headers(head));
+    },
+    upgrade: (head, socket, first) => {
+      if (!isGatewayPath(head.target) || access.refusal(head) !== null) return false;
+      acceptWebSocket(head, socket, first, {
+        messageBytesMax: textSizeMax(messageBytesMax),
+        open: (request, stream) => gateway.open(request, stream, {}),
+      });
+      return true;
+    },
   };
 }
 
 async function answer(
   host: Host,
-  registry: () => Promise<Exposition>,
+  registry: () => Promise<Registry>,
   request: HttpRequest,
 ): Promise<HttpResponse> {
   const url = new URL(request.target, "http://member");
@@ -70,11 +99,4 @@ function version(host: Host): HttpResponse {
     quorate: QUORATE_VERSION,
   });
   return { status: 200, headers: JSON_TYPE, body };
-}
-
-/** Against DNS rebinding: a browser that was lured here names a host of somebody else. */
-function isAllowedHost(request: HttpRequest, allowed: ReadonlySet<string>): boolean {
-  if (allowed.size === 0 || allowed.has("*")) return true;
-  const named = request.headers.get("host") ?? "";
-  return allowed.has(named.replace(/:\d+$/, ""));
 }

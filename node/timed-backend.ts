@@ -1,4 +1,4 @@
-/** A store that notes how long its commits, flushes and compactions take. */
+/** A store that notes how long its commits take. */
 import type {
   Backend,
   BackendOperation,
@@ -6,15 +6,15 @@ import type {
   RecordVisitor,
 } from "../src/backend/backend.ts";
 import type { Bucket } from "../src/backend/buckets.ts";
-import type { MemberStats } from "./metrics/stats.ts";
+import type { HandHistogram } from "./histogram.ts";
 
 export class TimedBackend implements Backend {
   readonly #inner: Backend;
-  readonly #stats: MemberStats;
+  readonly #seconds: HandHistogram;
 
-  constructor(inner: Backend, stats: MemberStats) {
+  constructor(inner: Backend, seconds: HandHistogram) {
     this.#inner = inner;
-    this.#stats = stats;
+    this.#seconds = seconds;
   }
 
   getSync(key: Uint8Array): Uint8Array | undefined {
@@ -32,32 +32,19 @@ export class TimedBackend implements Backend {
   async commit(operations: readonly BackendOperation[]): Promise<void> {
     const before = performance.now();
     await this.#inner.commit(operations);
-    this.#stats.storeCommits.observe((performance.now() - before) / 1000);
+    this.#seconds.observe((performance.now() - before) / 1000);
   }
 
-  async flush(): Promise<void> {
-    const before = performance.now();
-    await this.#inner.flush();
-    this.#stats.storeFlushes.observe((performance.now() - before) / 1000);
+  flush(): Promise<void> {
+    return this.#inner.flush();
   }
 
-  async compact(from: Uint8Array, end: Uint8Array | null): Promise<void> {
-    const before = performance.now();
-    this.#stats.defragmenting++;
-    try {
-      await this.#inner.compact(from, end);
-    } finally {
-      this.#stats.defragmenting--;
-    }
-    this.#stats.defragmentations.observe((performance.now() - before) / 1000);
+  compact(from: Uint8Array, end: Uint8Array | null): Promise<void> {
+    return this.#inner.compact(from, end);
   }
 
   scan(bucket: Bucket, visit: RecordVisitor): Promise<void> {
     return this.#inner.scan(bucket, visit);
-  }
-
-  verify(pause: () => Promise<void>): AsyncGenerator<number, void> {
-    return this.#inner.verify(pause);
   }
 
   fileBytes(): Promise<number> {

@@ -46,7 +46,7 @@ export interface LocalCallsOptions {
 }
 
 /** Replies beyond this are refused instead of being gathered, bytes. */
-const REPLY_BYTES_MAX = 512 * 1024 * 1024;
+const REPLY_BYTES_MAX = 128 * 1024 * 1024;
 const UNKNOWN_METHOD = { status: Status.unimplemented, text: "unknown method" } as const;
 
 export class LocalCalls {

@@ -18,7 +18,7 @@ import {
 } from "./frame.ts";
 import { FrameReader, type FrameSink } from "./frame-reader.ts";
 import { Outlet, type OutletOwner } from "./outlet.ts";
-import { addressOf, certificateOf } from "./peer.ts";
+import { addressOf, certificateOf, isSecure } from "./peer.ts";
 import { PeerSettings } from "./peer-settings.ts";
 import type { Stream } from "./stream.ts";
 import { StreamTable, type StreamTableHost } from "./stream-table.ts";
@@ -70,6 +70,10 @@ export class Connection implements FrameSink, OutletOwner, StreamTableHost {
     socket.on("close", () => this.#onSocketClosed());
     writeGreeting(this.#outlet.output, limits);
     this.#outlet.touch();
+  }
+
+  get secure(): boolean {
+    return isSecure(this.#socket);
   }
 
   get certificate(): PeerCertificate | null {

@@ -1,7 +1,7 @@
 /** What all connections of a server share: the clock, the deadlines, the counters and the end of the turn. */
 import { TurnClock } from "./clock.ts";
 import { DeadlineWheel } from "./deadlines.ts";
-import type { CallObserver, HttpHandler, Limits, Router } from "./service.ts";
+import type { CallObserver, HttpHandler, HttpStreams, Limits, Router } from "./service.ts";
 
 /** Plain numbers, read at scrape. Gauges are `connections`, `streams` and `heldBytes`; the rest only grow. */
 export interface Counters {
@@ -24,6 +24,8 @@ export interface EngineOptions {
   readonly router: Router;
   /** Answers what is not gRPC; null: 404. */
   readonly http: HttpHandler | null;
+  /** Is asked before `http`, where there is one. */
+  readonly streams?: HttpStreams | null;
   readonly limits: Limits;
   readonly observer: CallObserver | null;
   /** Told of what a handler threw, with the path, and of faults of a listener. */

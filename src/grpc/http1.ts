@@ -1,12 +1,17 @@
 /** HTTP/1.1 on the shared port: sockets that did not speak HTTP/2 go to node:http, and its requests to the handler. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { addressOf, certificateOf } from "./peer.ts";
+import type { Duplex } from "node:stream";
+import { addressOf, certificateOf, isSecure } from "./peer.ts";
 import { FAILED, NOT_FOUND, TOO_LARGE } from "./http-exchange.ts";
-import type { HttpHandler, HttpResponse, Limits } from "./service.ts";
+import { Http1Stream } from "./http1-stream.ts";
+import type { HttpHandler, HttpHead, HttpResponse, HttpStreams, Limits } from "./service.ts";
+
+const KEEPALIVE_MS = 15_000;
 
 export interface Http1Options {
   readonly handler: HttpHandler | null;
+  readonly streams: HttpStreams | null;
   readonly limits: Limits;
   readonly onError: (error: unknown, where: string) => void;
 }
@@ -25,13 +30,21 @@ export class Http1 {
         requestTimeout: 0,
         connectionsCheckingInterval: Math.min(limits.handshakeTimeoutMs, 5_000),
         noDelay: true,
+        // Who offers HTTP/2 by upgrade is served over HTTP/1.1.
+        shouldUpgradeCallback: isWebSocket,
       },
       (request, response) => this.#onRequest(request, response),
     );
+    if (options.streams === null) return;
+    this.#server.on("upgrade", (request, socket, first: Buffer) => {
+      this.#onUpgrade(request, socket, first);
+    });
   }
 
   /** Takes the socket over, with the bytes that were read to tell the protocol. */
   accept(socket: Socket, first: Buffer | null): void {
+    // A client that is gone without a word is noticed by its streams.
+    socket.setKeepAlive(true, KEEPALIVE_MS);
     socket.pause();
     if (first !== null && first.length > 0) socket.unshift(first);
     this.#server.emit("connection", socket);
@@ -49,13 +62,39 @@ export class Http1 {
     this.#server.closeAllConnections();
   }
 
+  #onUpgrade(request: IncomingMessage, socket: Duplex, first: Buffer): void {
+    socket.on("error", () => {});
+    let taken = false;
+    try {
+      taken = this.#options.streams?.upgrade(toHead(request), socket, first) ?? false;
+    } catch (error) {
+      this.#options.onError(error, request.url ?? "");
+    }
+    if (!taken) socket.destroy();
+  }
+
   #onRequest(request: IncomingMessage, response: ServerResponse): void {
-    const { handler, limits, onError } = this.#options;
-    const chunks: Buffer[] = [];
-    let bytes = 0;
     // Whatever a client does to its own connection is no fault of ours.
     response.on("error", () => {});
     request.on("error", () => {});
+    const stream = new Http1Stream(request, response, (error) =>
+      this.#options.onError(error, request.url ?? ""),
+    );
+    try {
+      const receiver = this.#options.streams?.open(toHead(request), stream) ?? null;
+      if (receiver === null) this.#gather(request, response);
+      else stream.attach(receiver);
+    } catch (error) {
+      this.#options.onError(error, request.url ?? "");
+      respond(response, FAILED, true);
+    }
+  }
+
+  /** The whole request, for the handler. */
+  #gather(request: IncomingMessage, response: ServerResponse): void {
+    const { handler, limits, onError } = this.#options;
+    const chunks: Buffer[] = [];
+    let bytes = 0;
     request.on("data", (chunk: Buffer) => {
       bytes += chunk.length;
       if (bytes <= limits.messageBytesMax) chunks.push(chunk);
@@ -71,17 +110,8 @@ export class Http1 {
         return;
       }
       try {
-        handler(
-          {
-            method: request.method ?? "",
-            target: request.url ?? "",
-            headers: toMap(request),
-            body: Buffer.concat(chunks),
-            remoteAddress: addressOf(request.socket),
-            certificate: certificateOf(request.socket),
-            raw: { request, response },
-          },
-          (answer) => respond(response, answer, false),
+        handler({ ...toHead(request), body: Buffer.concat(chunks) }, (answer) =>
+          respond(response, answer, false),
         );
       } catch (error) {
         onError(error, request.url ?? "");
@@ -89,6 +119,21 @@ export class Http1 {
       }
     });
   }
+}
+
+function isWebSocket(request: IncomingMessage): boolean {
+  return request.headers.upgrade?.toLowerCase() === "websocket";
+}
+
+function toHead(request: IncomingMessage): HttpHead {
+  return {
+    method: request.method ?? "",
+    target: request.url ?? "",
+    headers: toMap(request),
+    remoteAddress: addressOf(request.socket),
+    certificate: certificateOf(request.socket),
+    secure: isSecure(request.socket),
+  };
 }
 
 function toMap(request: IncomingMessage): Map<string, string> {

@@ -7,6 +7,10 @@ export function addressOf(socket: Socket): string {
   return `${address.includes(":") ? `[${address}]` : address}:${socket.remotePort ?? 0}`;
 }
 
+export function isSecure(socket: Socket): boolean {
+  return socket instanceof TLSSocket;
+}
+
 /** The verified certificate of the client, null without one. */
 export function certificateOf(socket: Socket): PeerCertificate | null {
   if (!(socket instanceof TLSSocket) || !socket.authorized) return null;

@@ -34,6 +34,7 @@ export class GrpcServer {
     this.counters = this.#engine.counters;
     this.#http1 = new Http1({
       handler: options.http,
+      streams: options.streams ?? null,
       limits: options.limits,
       onError: options.onError,
     });

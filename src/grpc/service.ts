@@ -2,7 +2,7 @@
  * What the engine and a service ask of each other. The engine knows frames, headers, flow control and status codes; it
  * knows nothing of protobuf, etcd or Quorate.
  */
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
 import type { PeerCertificate } from "node:tls";
 
 /** gRPC status codes (grpc/grpc doc/statuscodes.md). */
@@ -41,8 +41,6 @@ export interface ServerCall {
   readonly certificate: PeerCertificate | null;
   /** Anything the service wants to keep with the call; the engine never looks. */
   context: unknown;
-  /** Where the service notes how the call spends its time, for the observer. */
-  trace?: unknown;
 
   /**
    * Unary: the reply and status OK in one. The bytes are borrowed: written or copied before this returns, so that one
@@ -92,9 +90,9 @@ export type Router = ReadonlyMap<string, Method>;
 
 /** Told of every call's beginning and end, for metrics. Hot: no allocation asked of either side. */
 export interface CallObserver {
-  onStart(method: Method, path: string, call?: ServerCall): void;
+  onStart(method: Method, path: string): void;
   /** `elapsedMs` from the headers to the status; aborted calls too, as CANCELLED. */
-  onEnd(method: Method, path: string, status: Status, elapsedMs: number, call?: ServerCall): void;
+  onEnd(method: Method, path: string, status: Status, elapsedMs: number): void;
 }
 
 /** Bounds of one listener. Defaults in `limits.ts`. */
@@ -118,23 +116,62 @@ export interface Limits {
   readonly keepaliveTimeoutMs: number;
 }
 
-/** Anything that is not gRPC: HTTP/1.1, and HTTP/2 of other content types, through one pair of node:http shapes. */
+/** Anything that is not gRPC: HTTP/1.1, and HTTP/2 of other content types, once the request is whole. */
 export type HttpHandler = (request: HttpRequest, respond: HttpRespond) => void;
-export interface HttpRequest {
+/** What a request says before its body. */
+export interface HttpHead {
   readonly method: string;
   /** Path and query as sent. */
   readonly target: string;
+  /** By lower-case name; `host` is there over HTTP/2 too. */
   readonly headers: ReadonlyMap<string, string>;
-  /** The whole body, bounded by messageBytesMax. */
-  readonly body: Uint8Array;
   readonly remoteAddress: string;
   readonly certificate: PeerCertificate | null;
-  /** HTTP/1.1 only: the raw pair, for streams and upgrades; null over HTTP/2. */
-  readonly raw: { readonly request: IncomingMessage; readonly response: ServerResponse } | null;
+  /** Over TLS, with or without a certificate of the client's. */
+  readonly secure: boolean;
+}
+export interface HttpRequest extends HttpHead {
+  /** The whole body, bounded by messageBytesMax. */
+  readonly body: Uint8Array;
 }
 export type HttpRespond = (response: HttpResponse) => void;
 export interface HttpResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | Uint8Array;
+}
+
+/** Requests that are answered while they may still be arriving, and connections that become something else. */
+export interface HttpStreams {
+  /** Takes a request over before its body; null leaves it to the `HttpHandler`. */
+  open(head: HttpHead, stream: HttpStream): HttpReceiver | null;
+  /**
+   * Takes over an HTTP/1.1 connection whose client asks for another protocol. `first` is what it has sent behind its head.
+   * False closes it.
+   */
+  upgrade(head: HttpHead, socket: Duplex, first: Buffer): boolean;
+}
+/** The reply to such a request. Every method may be called after its end, and then does nothing. */
+export interface HttpStream {
+  /** A whole reply in one. */
+  respond(response: HttpResponse): void;
+  /** The beginning of a reply whose length nobody knows yet. */
+  writeHead(status: number, headers: Readonly<Record<string, string>>): void;
+  /** After `writeHead`; the bytes are owned by the stream. Never blocks; see `queuedBytes`. */
+  write(bytes: Uint8Array): void;
+  /** Bytes given to `write` and not yet to the socket. */
+  readonly queuedBytes: number;
+  /** Called once when queuedBytes is next at half of `below` or less (at once if it is). */
+  onDrained(below: number, callback: () => void): void;
+  /** The reply is complete. */
+  end(): void;
+}
+/** The request's body. Nothing is called after `onClose`. */
+export interface HttpReceiver {
+  /** Borrowed until it returns. */
+  onData(bytes: Buffer): void;
+  /** The body is complete. */
+  onEnd(): void;
+  /** Exactly once: the reply was made, or the client is gone. */
+  onClose(): void;
 }

@@ -25,6 +25,7 @@ import { Stream, type StreamConsumer } from "./stream.ts";
 export interface StreamTableHost {
   readonly remoteAddress: string;
   readonly certificate: PeerCertificate | null;
+  readonly secure: boolean;
   /** The last stream has ended. */
   onAllClosed(): void;
 }
@@ -77,6 +78,10 @@ export class StreamTable implements HeaderBlockSink, CallHost, ExchangeHost {
 
   get remoteAddress(): string {
     return this.#host.remoteAddress;
+  }
+
+  get secure(): boolean {
+    return this.#host.secure;
   }
 
   get certificate(): PeerCertificate | null {
@@ -201,9 +206,11 @@ export class StreamTable implements HeaderBlockSink, CallHost, ExchangeHost {
   }
 
   #serve(stream: Stream, head: RequestHead, timeout: string | undefined): void {
-    if (!head.isGrpc)
-      stream.consumer = new HttpExchange(this, stream, head, this.engine.options.http);
-    else if (head.method === null) {
+    if (!head.isGrpc) {
+      const exchange = new HttpExchange(this, stream, head, this.engine.options);
+      stream.consumer = exchange;
+      exchange.begin();
+    } else if (head.method === null) {
       if (head.refusal !== null) refuse(stream, head.refusal.status, head.refusal.text);
       return;
     } else {

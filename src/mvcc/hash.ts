@@ -121,11 +121,9 @@ export async function hashHistory(
   // What a compaction scheduled meanwhile would remove, or make the index forget, this hash still needs.
   const pin = core.pins.pin(Math.max(0, compactRevision));
   try {
-    const hasher = new HistoryHasher(
-      compactRevision,
-      at,
-      await keptBelow(core, compactRevision, at),
-    );
+    const any = await anySlot(core, (leaf, slot) => leaf.isLiveAt(slot, at));
+    const keeps = any ? keepsLive(core, at) : keepsRetained(core, compactRevision);
+    const hasher = new HistoryHasher(compactRevision, at, keeps);
     await scan(core, at, hasher, signal);
     return { kind: "hash", hash: hasher.finish(), current };
   } finally {
@@ -173,17 +171,7 @@ export function recordKeyOf(main: number): Uint8Array {
   return key;
 }
 
-/** What the hash at `revision` takes in of the records that a compaction at `compactRevision` concerns. */
-export async function keptBelow(
-  core: Pick<Core, "index" | "pace">,
-  compactRevision: number,
-  revision: number,
-): Promise<Keeps> {
-  const any = await anySlot(core, (leaf, slot) => leaf.isLiveAt(slot, revision));
-  return any ? keepsLive(core, revision) : keepsRetained(core, compactRevision);
-}
-
-function keepsLive(core: Pick<Core, "index">, revision: number): Keeps {
+function keepsLive(core: Core, revision: number): Keeps {
   return (payload, main, sub) => {
     const live = core.index.at(keyOf(payload), revision, SUB_MAX);
     return live !== null && live.main === main && live.sub === sub;
@@ -191,7 +179,7 @@ function keepsLive(core: Pick<Core, "index">, revision: number): Keeps {
 }
 
 /** Nothing is live: etcd then leaves out only what the compaction, done or still going on, removes. */
-function keepsRetained(core: Pick<Core, "index">, compactRevision: number): Keeps {
+function keepsRetained(core: Core, compactRevision: number): Keeps {
   return (payload, main, sub) => core.index.isRetained(keyOf(payload), compactRevision, main, sub);
 }
 
@@ -200,7 +188,7 @@ function keepsRetained(core: Pick<Core, "index">, compactRevision: number): Keep
  * about a revision that is pinned, or being compacted.
  */
 export async function anySlot(
-  core: Pick<Core, "index" | "pace">,
+  core: Core,
   holds: (leaf: Leaf, slot: number) => boolean,
 ): Promise<boolean> {
   let from: Key | null = OPEN_END;
