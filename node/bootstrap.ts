@@ -31,8 +31,11 @@ export async function bootstrap(config: Config, logger: Logger): Promise<Birth> 
     : await bootstrapExisting(config, logger);
 }
 
-/** Every member of a new cluster comes to the same answer from the same flags. */
-export function bootstrapNew(config: Config): Birth {
+/**
+ * Every member of a new cluster comes to the same answer from the same flags. Another incarnation than the first is for a
+ * cluster with the state of another one: its ids differ from what the flags alone would give.
+ */
+export function bootstrapNew(config: Config, incarnation: bigint = FIRST_INCARNATION): Birth {
   const own = config.initialCluster.get(config.name);
   if (own === undefined) {
     throw new QuorateError(
@@ -41,16 +44,20 @@ export function bootstrapNew(config: Config): Birth {
     );
   }
   checkAdvertised(config, own);
+  const token =
+    incarnation === FIRST_INCARNATION
+      ? config.initialClusterToken
+      : `${config.initialClusterToken}#${incarnation.toString(16)}`;
   // A member tells its client URLs itself, once it has started.
   const members = Array.from(config.initialCluster, ([name, peerUrls]) =>
-    storedMember({ id: memberId(peerUrls, config.initialClusterToken, null), name, peerUrls }),
+    storedMember({ id: memberId(peerUrls, token, null), name, peerUrls }),
   );
   const ids = members.map((member) => member.id as MemberId);
   return {
     identity: {
       clusterId: clusterId(ids),
-      memberId: memberId(own, config.initialClusterToken, null),
-      incarnation: FIRST_INCARNATION,
+      memberId: memberId(own, token, null),
+      incarnation,
     },
     members,
     peers: [],

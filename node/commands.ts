@@ -38,6 +38,18 @@ const NAME_COLUMNS = 12;
 
 /** In the order of --help. */
 const COMMANDS: Readonly<Record<string, Command>> = {
+  snapshot: {
+    help: "saves, checks and restores snapshots: ours and etcd's",
+    load: async () => await import("./offline/snapshot.ts"),
+  },
+  hashkv: {
+    help: "hashes the history of a snapshot, or of a member that is stopped",
+    load: async () => await import("./offline/hashkv.ts"),
+  },
+  wal: {
+    help: "verifies the log of a member that is stopped",
+    load: async () => await import("./offline/wal.ts"),
+  },
   version: {
     help: "prints the versions of this program",
     load: async () => await import("./offline/version.ts"),

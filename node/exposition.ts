@@ -1,89 +1,133 @@
-/** Metrics whose values live elsewhere as plain numbers, in the shape that a prom-client registry prints. */
-import type { Registry } from "prom-client";
+/**
+ * Prometheus' text format. Values live elsewhere as plain numbers and are read at the scrape, which therefore costs what
+ * printing costs: some microseconds a family.
+ */
 import type { HandHistogram } from "./histogram.ts";
 
 export type Labels = Readonly<Record<string, string>>;
 export type Sample = readonly [labels: Labels, value: number];
 
-interface ExposedValue {
-  readonly labels: Labels | Readonly<Record<string, string | number>>;
-  readonly value: number;
-  readonly metricName?: string;
-}
-
-/** What prom-client asks of a metric when it prints one. */
-interface Exposed {
+interface Family {
   readonly name: string;
-  readonly help: string;
-  readonly type: string;
-  readonly aggregator: string;
-  get(): Promise<Omit<Exposed, "get"> & { readonly values: readonly ExposedValue[] }>;
+  readonly head: string;
+  /** Appends the samples, one line each. */
+  readonly write: (lines: string[]) => void;
 }
 
-function register(
-  registry: Registry,
-  name: string,
-  help: string,
-  type: string,
-  values: () => readonly ExposedValue[],
-): void {
-  const facts = { name, help, type, aggregator: "sum" };
-  const metric: Exposed = {
-    ...facts,
-    get: () => Promise.resolve({ ...facts, values: values() }),
-  };
-  registry.registerMetric(metric as unknown as Parameters<Registry["registerMetric"]>[0]);
+/** The metrics of one member, in the order in which they were added. */
+export class Exposition {
+  readonly contentType = "text/plain; version=0.0.4; charset=utf-8";
+  readonly #families = new Map<string, Family>();
+  readonly #others: () => Promise<string>;
+
+  /** `others` answers further families as text: those that a library keeps. */
+  constructor(others: () => Promise<string> = () => Promise.resolve("")) {
+    this.#others = others;
+  }
+
+  get names(): readonly string[] {
+    return [...this.#families.keys()];
+  }
+
+  /** Throws where the name is taken. `write` appends one line for each sample. */
+  add(name: string, help: string, type: string, write: (lines: string[]) => void): void {
+    if (this.#families.has(name)) throw new Error(`metric ${name} is exposed twice`);
+    const head = `# HELP ${name} ${escapeHelp(help)}\n# TYPE ${name} ${type}`;
+    this.#families.set(name, { name, head, write });
+  }
+
+  /** Everything, as a scrape is answered. */
+  async metrics(): Promise<string> {
+    const others = await this.#others();
+    const lines: string[] = [];
+    for (const { head, write } of this.#families.values()) {
+      lines.push(head);
+      write(lines);
+    }
+    lines.push(others);
+    return lines.join("\n");
+  }
 }
 
 /** A gauge or counter without labels, read at the scrape. */
 export function expose(
-  registry: Registry,
+  exposition: Exposition,
   type: "gauge" | "counter",
   name: string,
   help: string,
   read: () => number,
 ): void {
-  register(registry, name, help, type, () => [{ labels: {}, value: read() }]);
+  exposition.add(name, help, type, (lines) => {
+    lines.push(`${name} ${toText(read())}`);
+  });
 }
 
 /** One with labels: as many samples as there are now. */
 export function exposeLabelled(
-  registry: Registry,
+  exposition: Exposition,
   type: "gauge" | "counter",
   name: string,
   help: string,
   read: () => Iterable<Sample>,
 ): void {
-  register(registry, name, help, type, () =>
-    Array.from(read(), ([labels, value]) => ({ labels, value })),
-  );
+  exposition.add(name, help, type, (lines) => {
+    for (const [labels, value] of read()) {
+      lines.push(`${name}{${labelText(labels)}} ${toText(value)}`);
+    }
+  });
 }
 
 /** Histograms kept by hand, by labels. */
 export function exposeHistograms(
-  registry: Registry,
+  exposition: Exposition,
   name: string,
   help: string,
   read: () => Iterable<readonly [labels: Labels, histogram: HandHistogram]>,
 ): void {
-  register(registry, name, help, "histogram", () =>
-    Array.from(read(), ([labels, histogram]) => histogramValues(name, labels, histogram)).flat(),
-  );
+  exposition.add(name, help, "histogram", (lines) => {
+    for (const [labels, histogram] of read()) writeHistogram(lines, name, labels, histogram);
+  });
 }
 
-function histogramValues(name: string, labels: Labels, of: HandHistogram): ExposedValue[] {
-  const values: ExposedValue[] = [];
+function writeHistogram(lines: string[], name: string, labels: Labels, of: HandHistogram): void {
+  const own = labelText(labels);
+  const before = own === "" ? "" : `${own},`;
   let cumulative = 0;
   for (const [at, bound] of of.bounds.entries()) {
     cumulative += of.counts[at] ?? 0;
-    values.push({
-      labels: { le: bound, ...labels },
-      value: cumulative,
-      metricName: `${name}_bucket`,
-    });
+    lines.push(`${name}_bucket{${before}le="${bound}"} ${cumulative}`);
   }
-  values.push({ labels: { le: "+Inf", ...labels }, value: of.count, metricName: `${name}_bucket` });
-  values.push({ labels, value: of.sum, metricName: `${name}_sum` });
-  values.push({ labels, value: of.count, metricName: `${name}_count` });
-  return values;
+  const braced = own === "" ? "" : `{${own}}`;
+  lines.push(
+    `${name}_bucket{${before}le="+Inf"} ${of.count}`,
+    `${name}_sum${braced} ${toText(of.sum)}`,
+    `${name}_count${braced} ${of.count}`,
+  );
+}
+
+/** Rendered once for each object: who keeps its labels pays once. */
+const LABEL_TEXTS = new WeakMap<Labels, string>();
+
+function labelText(labels: Labels): string {
+  let text = LABEL_TEXTS.get(labels);
+  if (text === undefined) {
+    text = Object.entries(labels)
+      .map(([name, value]) => `${name}="${escapeLabel(value)}"`)
+      .join(",");
+    LABEL_TEXTS.set(labels, text);
+  }
+  return text;
+}
+
+function toText(value: number): string {
+  if (value === Number.POSITIVE_INFINITY) return "+Inf";
+  return value === Number.NEGATIVE_INFINITY ? "-Inf" : String(value);
+}
+
+function escapeHelp(text: string): string {
+  return text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n");
+}
+
+function escapeLabel(text: string): string {
+  return escapeHelp(text).replaceAll('"', '\\"');
 }

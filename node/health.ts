@@ -40,6 +40,7 @@ const READYZ: readonly string[] = [
 /** GET /health: alarms (but those excluded), a leader, and a read. */
 export async function health(host: Host, query: URLSearchParams): Promise<HttpResponse> {
   const reason = await unhealthyReason(host, query);
+  host.stats.health.onHealth(reason === "");
   return {
     status: reason === "" ? 200 : 503,
     headers: JSON_TYPE,
@@ -89,9 +90,11 @@ export async function probes(
     }
     try {
       await CHECKS[each]?.(host);
+      host.stats.health.onCheck(name, each, true);
       lines.push(`[+]${each} ok`);
     } catch (error) {
       failed = true;
+      host.stats.health.onCheck(name, each, false);
       lines.push(`[-]${each} failed: ${QuorateError.from(error).message}`);
     }
   }

@@ -13,12 +13,17 @@ export class HandHistogram {
   }
 
   observe(value: number): void {
+    this.observeMany(value, 1);
+  }
+
+  /** As many observations of one value. */
+  observeMany(value: number, times: number): void {
     const { bounds, counts } = this;
     let at = 0;
     while (at < bounds.length && value > (bounds[at] ?? 0)) at++;
-    counts[at] = (counts[at] ?? 0) + 1;
-    this.sum += value;
-    this.count++;
+    counts[at] = (counts[at] ?? 0) + times;
+    this.sum += value * times;
+    this.count += times;
   }
 }
 

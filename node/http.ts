@@ -1,6 +1,6 @@
 /** What is answered beside gRPC: health, version, metrics. */
 import type { HttpHandler, HttpRequest, HttpResponse, HttpStreams } from "../src/grpc/service.ts";
-import type { Registry } from "prom-client";
+import type { Exposition } from "./exposition.ts";
 import type { Access } from "./gateway/access.ts";
 import { isGatewayPath, type Gateway } from "./gateway/gateway.ts";
 import { textSizeMax } from "./gateway/request-message.ts";
@@ -21,7 +21,7 @@ const READ_ONLY: HttpResponse = {
 export function buildHttp(
   host: Host,
   access: Access,
-  registry: () => Promise<Registry>,
+  registry: () => Promise<Exposition>,
 ): HttpHandler {
   return (request, respond) => {
     const refusal = access.refusal(request);
@@ -67,7 +67,7 @@ export function buildHttpStreams(
 
 async function answer(
   host: Host,
-  registry: () => Promise<Registry>,
+  registry: () => Promise<Exposition>,
   request: HttpRequest,
 ): Promise<HttpResponse> {
   const url = new URL(request.target, "http://member");

@@ -19,8 +19,10 @@ import type {
   SnapshotMark,
   Term,
 } from "../src/raft/types.ts";
+import type { MemberStats } from "./metrics/stats.ts";
 import { Proposals, type Proposal } from "./proposals.ts";
 import { Reads, type ReadWaiter } from "./reads.ts";
+import { Timeline } from "./timeline.ts";
 
 /** What the loop asks of the log. */
 export interface LoopLog {
@@ -63,6 +65,9 @@ export interface LoopOptions {
   readonly proposalBudgetBytes: number;
   /** How long a proposal or a read may take: etcd's 5 s + 2 election timeouts. */
   readonly requestTimeoutMs: number;
+  /** An apply that takes longer is counted and logged: --warning-apply-duration. */
+  readonly warnApplyMs: number;
+  readonly stats: MemberStats;
 }
 
 /** No turn applies for longer than this. */
@@ -77,6 +82,7 @@ export class Loop {
   readonly #raft: Raft;
   readonly proposals: Proposals;
   readonly reads: Reads;
+  readonly timeline: Timeline = new Timeline();
 
   #turnDue = false;
   #inTurn = false;
@@ -88,6 +94,9 @@ export class Loop {
   #committedAt = 0;
   /** The first of them is half-way through. */
   #applying = false;
+  /** When the apply that the clock has not seen the end of began, and its first entry. */
+  #applySinceMs = 0;
+  #applySinceIndex = 0;
   /** Invariant: applied <= committed. */
   #applied: Index;
   #softState: SoftState = NO_SOFT_STATE;
@@ -192,21 +201,22 @@ export class Loop {
       this.proposals.expire(now, this.#softState.leader === NO_MEMBER);
       this.reads.expire(now);
     }
-    this.#submit();
+    this.#submit(now);
     this.#drive(now);
     this.#inTurn = false;
     this.#options.events.endOfTurn(this.#applied);
   };
 
   /** Hands what was collected to Raft: one proposal of many entries, one read of many waiters. */
-  #submit(): void {
+  #submit(now: number): void {
     if (this.#softState.leader === NO_MEMBER) return; // held until there is one
-    const entries = this.proposals.takeUnsent();
+    const entries = this.proposals.takeUnsent(now);
     if (entries.length > 0) {
+      this.#options.stats.proposalsATurn.observe(entries.length);
       const outcome = this.#raft.step({ kind: "propose", entries });
       if (outcome !== "done") this.proposals.refuse(entries, outcome);
     }
-    const request = this.reads.takeUnsent();
+    const request = this.reads.takeUnsent(now);
     if (request !== null && this.#raft.step({ kind: "read", request }) !== "done") {
       this.reads.hold(request);
     }
@@ -215,11 +225,11 @@ export class Loop {
   #drive(now: number): void {
     const until = now + APPLY_SLICE_MS;
     for (;;) {
-      while (this.#raft.hasReady()) this.#handle(this.#raft.ready());
+      while (this.#raft.hasReady()) this.#handle(this.#raft.ready(), now);
       const before = this.#applied;
       const more = this.#applyUntil(until);
       if (this.#applied > before) this.#raft.step({ kind: "applied", index: this.#applied });
-      this.reads.release(this.#applied);
+      this.reads.release(this.#applied, now);
       if (more) {
         this.schedule();
         return;
@@ -228,19 +238,29 @@ export class Loop {
     }
   }
 
-  #handle(ready: Ready): void {
+  #handle(ready: Ready, now: number): void {
     if (ready.softState !== null) this.#onSoftState(ready.softState);
     if (ready.hardState !== null) this.#hardState = ready.hardState;
     if (ready.snapshot !== null) this.#adopt(ready.snapshot);
-    this.#persist(ready);
+    this.#persist(ready, now);
     if (ready.send.length > 0) this.#options.events.send(ready.send);
     for (const entry of ready.committed) this.#committed.push(entry);
-    for (const state of ready.reads) this.#onRead(state);
+    if (ready.committed.length > 0) this.#onCommitted(now);
+    for (const state of ready.reads) this.#onRead(state, now);
     for (const request of ready.readsLost) this.reads.hold(request);
   }
 
+  /** Notes the time, and how long the newest of them took: one observation for all that were committed together. */
+  #onCommitted(now: number): void {
+    const last = this.#committed[this.#committed.length - 1];
+    if (last === undefined) return;
+    this.timeline.committed.add(last.index, now);
+    const appended = this.timeline.appended.passedAt(last.index);
+    if (appended !== null) this.#options.stats.commits.observe((now - appended) / 1000);
+  }
+
   /** Queues the write of a Ready; its acknowledgements leave when it is durable. */
-  #persist(ready: Ready): void {
+  #persist(ready: Ready, now: number): void {
     const { append, sendAfterSync } = ready;
     if (append.length === 0 && sendAfterSync.length === 0 && !ready.mustSync) {
       if (ready.hardState !== null) this.#lazyHardState = ready.hardState;
@@ -249,9 +269,11 @@ export class Loop {
     const hardState = ready.hardState ?? this.#lazyHardState;
     this.#lazyHardState = null;
     const last = append.at(-1);
+    if (last !== undefined) this.timeline.appended.add(last.index, now);
     this.#options.log.append(append, hardState, () => {
       if (this.#stopped) return;
       if (last !== undefined) {
+        this.timeline.durable.add(last.index, this.#options.clock.now());
         this.#raft.step({ kind: "persisted", index: last.index, term: last.term });
       }
       if (sendAfterSync.length > 0) this.#options.events.send(sendAfterSync);
@@ -292,29 +314,54 @@ export class Loop {
     if (next.leader !== NO_MEMBER) this.schedule(); // what was held may go now
   }
 
-  #onRead(state: ReadState): void {
-    this.reads.confirm(state.request, state.index);
+  #onRead(state: ReadState, now: number): void {
+    const waitedMs = this.reads.confirm(state.request, state.index, now);
+    if (waitedMs !== null) this.#options.stats.readIndexes.observe(waitedMs / 1000);
   }
 
   /** Applies committed entries until `until`; true if some are left. */
   #applyUntil(until: number): boolean {
+    if (this.#committedAt === this.#committed.length) return false;
     const machine = this.#options.machine();
     let sinceClock = 0;
+    if (!this.#applying) this.#beginApply(this.#options.clock.now());
     while (this.#committedAt < this.#committed.length) {
       const entry = this.#committed[this.#committedAt];
       assert(entry !== undefined, "the queue of committed entries has no hole");
       if (!this.#applyOne(machine, entry)) return true;
       if (++sinceClock >= ENTRIES_PER_CLOCK_READ) {
         sinceClock = 0;
-        if (this.#options.clock.now() >= until) break;
+        const now = this.#options.clock.now();
+        this.#endApply(now);
+        if (now >= until) break;
       }
     }
+    if (sinceClock > 0) this.#endApply(this.#options.clock.now());
     if (this.#committedAt < this.#committed.length) return true;
     if (this.#committedAt > 0) {
       this.#committed = [];
       this.#committedAt = 0;
     }
     return false;
+  }
+
+  #beginApply(now: number): void {
+    this.#applySinceMs = now;
+    this.#applySinceIndex = this.#applied + 1;
+  }
+
+  /** The clock was read after some whole entries. A mutation that was sliced counts with the turns that it let pass. */
+  #endApply(now: number): void {
+    const { stats, logger, warnApplyMs } = this.#options;
+    const tookMs = now - this.#applySinceMs;
+    this.timeline.applied.add(this.#applied, now);
+    stats.applies.onClock(tookMs / 1000);
+    if (tookMs > warnApplyMs) {
+      stats.slowApplies++;
+      const entries = { first: this.#applySinceIndex, last: this.#applied };
+      logger.warn({ ...entries, tookMs: Math.round(tookMs) }, "apply took too long");
+    }
+    this.#beginApply(now);
   }
 
   /** True once the entry is through. */

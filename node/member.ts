@@ -19,12 +19,13 @@ import { systemRandom } from "./clock.ts";
 import type { Config } from "./config.ts";
 import type { DataDir, Identity } from "./data-dir.ts";
 import { Departure } from "./departure.ts";
+import { Integrity } from "./integrity/integrity.ts";
 import { keepPeers } from "./integrity/peers-file.ts";
 import { Growth } from "./growth.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
-import type { HandHistogram } from "./histogram.ts";
 import type { MemberLog } from "./log.ts";
 import { Loop, type LoopEvents } from "./loop.ts";
+import type { MemberStats } from "./metrics/stats.ts";
 import { systemPace } from "./pace.ts";
 import { PeerCalls } from "./peer/calls.ts";
 import { Links } from "./peer/links.ts";
@@ -51,8 +52,7 @@ export interface MemberOptions {
   readonly opened: Opened;
   readonly clock: Clock;
   readonly logger: MemberLog;
-  /** Seconds by which the heartbeat's timer came late. */
-  readonly loopDelay: HandHistogram;
+  readonly stats: MemberStats;
   /** Writes to the client sockets what the turn said. */
   readonly flushClients: () => void;
   /** The member is no part of the cluster any more, or cannot go on: the process should end. */
@@ -76,7 +76,9 @@ export class Member implements Host {
   readonly wal: Wal;
   readonly snapshots: Snapshots;
   readonly space: StoreSpace;
+  readonly stats: MemberStats;
   readonly dataDir: DataDir;
+  readonly integrity: Integrity;
   readonly openMachine: (backend: Backend) => Promise<Machine>;
   readonly #options: MemberOptions;
   readonly #raft: Raft;
@@ -99,6 +101,7 @@ export class Member implements Host {
     this.config = config;
     this.clock = clock;
     this.logger = logger;
+    this.stats = options.stats;
     this.identity = opened.identity;
     this.dataDir = opened.dataDir;
     this.openMachine = opened.openMachine;
@@ -133,6 +136,7 @@ export class Member implements Host {
       streamBytesMax: config.watchStreamBytes,
     });
     this.#growth = new Growth(this);
+    this.integrity = new Integrity(this, options.onFatal);
     this.leases = new LeaseKeeper(this, config.electionMs);
     this.#retention = new Retention(
       this.wal,
@@ -155,6 +159,7 @@ export class Member implements Host {
     this.#timers.push(setInterval(() => this.#tick(), this.config.heartbeatMs));
     this.#timers.push(setInterval(() => this.#everySecond(), SECOND_MS));
     void this.space.sample();
+    this.integrity.start();
     const { voters } = this.#machine.membership();
     const alone = voters.length === 1 && voters[0] === this.identity.memberId;
     if (alone) this.#campaignAt = this.#options.opened.hardState.commit;
@@ -173,6 +178,7 @@ export class Member implements Host {
   /** Answers what waits, and closes the log and the store. */
   async stop(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
+    this.integrity.stop();
     this.loop.stop();
     this.snapshots.close();
     this.links.close();
@@ -279,18 +285,22 @@ export class Member implements Host {
       hardState: this.#options.opened.hardState,
       proposalBudgetBytes: this.config.proposalBudgetBytes,
       requestTimeoutMs: 5_000 + 2 * this.config.electionMs,
+      warnApplyMs: this.config.warnApplyMs,
+      stats: this.stats,
     });
   }
 
   #connect(machine: Machine): void {
     machine.connect({
       isWaiting: (sequence) => this.loop.proposals.isWaiting(sequence),
-      onReply: (sequence, reply) => this.loop.proposals.settle(sequence, reply),
+      onReply: (sequence, reply) =>
+        this.loop.proposals.settle(sequence, reply, this.loop.applied + 1),
       onChanges: (revision, changes) => this.watch.onChanges(revision, changes),
       onMembers: () => {
         this.#storage.membershipIndex = this.loop.applied + 1;
         this.#onMembers();
       },
+      onApplied: (kind, succeeded) => this.stats.applies.onApplied(kind, succeeded),
     });
   }
 
@@ -347,9 +357,11 @@ export class Member implements Host {
 
   #tick(): void {
     const now = this.clock.now();
-    this.#options.loopDelay.observe(
-      Math.max(0, now - this.#lastTickMs - this.config.heartbeatMs) / 1000,
-    );
+    const late = Math.max(0, now - this.#lastTickMs - this.config.heartbeatMs);
+    this.stats.loopDelay.observe(late / 1000);
+    if (late > this.config.heartbeatMs && this.isLeader()) {
+      this.stats.lateHeartbeats += this.links.all().length;
+    }
     this.#lastTickMs = now;
     this.loop.tick();
     this.leases.tick();

@@ -11,19 +11,19 @@ import { bootstrap, bootstrapExisting } from "./bootstrap.ts";
 import { systemRandom } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { DataDir, type Identity } from "./data-dir.ts";
-import type { HandHistogram } from "./histogram.ts";
 import { WAY_OUT } from "./integrity/damage.ts";
 import { endOrder, type KeptVote, readOrder, type RepairOrder } from "./integrity/order.ts";
 import { repair } from "./integrity/repair.ts";
 import type { MemberLog } from "./log.ts";
+import type { MemberStats } from "./metrics/stats.ts";
 import { systemPace } from "./pace.ts";
 import { RequestIds } from "./request-ids.ts";
 import { FileLogDevice } from "./storage.ts";
 import { TimedBackend } from "./timed-backend.ts";
 
 /** Where the log of every cluster begins: the entry that its bootstrap members count as applied. */
-const BIRTH_INDEX = 1;
-const BIRTH_TERM = 1;
+export const BIRTH_INDEX = 1;
+export const BIRTH_TERM = 1;
 /** How long writes that were applied wait for company on their way to the store. */
 const BATCH_WAIT_MS = 5;
 
@@ -47,8 +47,7 @@ export interface OpenOptions {
   readonly config: Config;
   readonly logger: MemberLog;
   readonly clock: Clock;
-  readonly walWrites: HandHistogram;
-  readonly commits: HandHistogram;
+  readonly stats: MemberStats;
   readonly onLogFull: (full: boolean) => void;
   /** The disk or the data failed: the process must end. */
   readonly onFatal: (error: unknown) => void;
@@ -71,7 +70,7 @@ export async function openMember(options: OpenOptions): Promise<Opened> {
 }
 
 /** The directory belongs to one process: a store of its own, never written to, has LevelDB's lock on it. */
-async function takeLock(dataDir: DataDir): Promise<Backend> {
+export async function takeLock(dataDir: DataDir): Promise<Backend> {
   try {
     return await LevelBackend.open(dataDir.lockPath);
   } catch (error) {
@@ -145,6 +144,27 @@ async function openLocked(
   return { ...parts, openMachine, unlock };
 }
 
+/**
+ * Makes a member of the state that lies in the store of `dataDir`, which nobody lives in: proves that the state opens, gives it
+ * a log that begins after it, and, last, its identity. Leaves nothing open. Resolves with the state's revision.
+ */
+export async function settleMember(
+  options: OpenOptions,
+  dataDir: DataDir,
+  identity: Identity,
+): Promise<number> {
+  const requestIds = new RequestIds(identity.memberId, Date.now());
+  const openMachine = machineOpener(options, requestIds);
+  const machine = await openMachine(await LevelBackend.open(dataDir.storePath()));
+  const { wal, recovery } = await openWal(options, dataDir, identity);
+  await meet(wal, recovery.hardState, machine);
+  const { revision } = machine.store;
+  await machine.close();
+  await wal.close();
+  dataDir.writeIdentity(identity);
+  return revision;
+}
+
 /** Opens a store as this member's state. */
 function machineOpener(
   options: OpenOptions,
@@ -153,7 +173,7 @@ function machineOpener(
   const { config } = options;
   return (backend) =>
     Machine.open({
-      backend: new TimedBackend(backend, options.commits),
+      backend: new TimedBackend(backend, options.stats),
       clock: options.clock,
       pace: systemPace,
       later: (launch) => {
@@ -233,7 +253,10 @@ async function openWal(
     segmentBytes: config.walSegmentBytes,
     onFull: options.onLogFull,
     onFailure: options.onFatal,
-    onWrite: (seconds) => options.walWrites.observe(seconds),
+    onWrite: (seconds, bytes) => {
+      options.stats.logWrites.observe(seconds);
+      options.stats.logBatchBytes.observe(bytes);
+    },
   });
 }
 

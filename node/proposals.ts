@@ -22,6 +22,10 @@ export interface Proposal {
   readonly sequence: number;
   readonly kind: EntryKind;
   readonly data: Uint8Array;
+  /** When it was handed to Raft, monotonic milliseconds; -1 while it is not. Kept by `Proposals`. */
+  sentAtMs: number;
+  /** Of its entry, once that is being applied; 0 before. Kept by `Proposals`. */
+  index: number;
   /** The entry was applied. Called on the turn that applied it. */
   onReply(reply: Reply): void;
   onFailure(failure: ProposalFailure): void;
@@ -30,7 +34,6 @@ export interface Proposal {
 interface Waiting {
   readonly proposal: Proposal;
   readonly deadline: number;
-  sent: boolean;
 }
 
 export class Proposals {
@@ -64,7 +67,7 @@ export class Proposals {
       proposal.onFailure(this.#stopped ? "stopped" : "tooMany");
       return false;
     }
-    const waiting: Waiting = { proposal, deadline: now + this.#timeoutMs, sent: false };
+    const waiting: Waiting = { proposal, deadline: now + this.#timeoutMs };
     this.#waiting.set(proposal.sequence, waiting);
     this.#unsent.push(waiting);
     this.#bytes += proposal.data.length;
@@ -72,11 +75,11 @@ export class Proposals {
   }
 
   /** What has not been handed to Raft yet, which from now on counts as sent. */
-  takeUnsent(): readonly Proposal[] {
+  takeUnsent(now: number): readonly Proposal[] {
     const taken: Proposal[] = [];
     for (const waiting of this.#unsent) {
       if (this.#waiting.get(waiting.proposal.sequence) !== waiting) continue; // timed out while held
-      waiting.sent = true;
+      waiting.proposal.sentAtMs = now;
       taken.push(waiting.proposal);
     }
     if (this.#unsent.length > 0) this.#unsent = [];
@@ -88,7 +91,7 @@ export class Proposals {
     for (const proposal of taken) {
       const waiting = this.#waiting.get(proposal.sequence);
       if (waiting === undefined) continue;
-      waiting.sent = false;
+      proposal.sentAtMs = -1;
       if (outcome === "noLeader" || outcome === "transferring") this.#unsent.push(waiting);
       else this.#fail(waiting, outcome === "membershipPending" ? "membershipPending" : "tooMany");
     }
@@ -99,18 +102,19 @@ export class Proposals {
     return this.#waiting.has(sequence);
   }
 
-  /** The entry of the request was applied. */
-  settle(sequence: number, reply: Reply): void {
+  /** The entry of the request, at `index`, was applied. */
+  settle(sequence: number, reply: Reply, index: number): void {
     const waiting = this.#waiting.get(sequence);
     if (waiting === undefined) return;
     this.#forget(waiting);
+    waiting.proposal.index = index;
     waiting.proposal.onReply(reply);
   }
 
   /** Everything that was handed to Raft is answered: whoever was to commit it may be gone. */
   failSent(failure: ProposalFailure): void {
     for (const waiting of Array.from(this.#waiting.values())) {
-      if (waiting.sent) this.#fail(waiting, failure);
+      if (waiting.proposal.sentAtMs >= 0) this.#fail(waiting, failure);
     }
   }
 

@@ -9,19 +9,35 @@ export type ReadFailure = "timedOut" | "stopped";
 
 /** Who waits until a read would be linearizable. */
 export interface ReadWaiter {
-  onReadable(): void;
+  /** `times` are those of the reads that were asked for together. */
+  onReadable(times: ReadTimes): void;
   onReadFailure(failure: ReadFailure): void;
 }
 
-interface Batch {
+/** When a batch of reads passed each stage, monotonic milliseconds; 0 where it has not. */
+export interface ReadTimes {
+  /** A read index was asked for. */
+  askedAtMs: number;
+  /** A quorum has confirmed it. */
+  confirmedAtMs: number;
+  /** Everything up to it is applied here. */
+  readableAtMs: number;
+}
+
+interface Batch extends ReadTimes {
   readonly waiters: ReadWaiter[];
   readonly deadline: number;
+  /** It has been reported as slow. */
+  slow: boolean;
 }
 
 interface Confirmed {
   readonly index: Index;
-  readonly waiters: readonly ReadWaiter[];
+  readonly batch: Batch;
 }
+
+/** As etcd: a read index that takes longer is worth a warning. */
+const SLOW_MS = 500;
 
 export class Reads {
   readonly #timeoutMs: number;
@@ -36,9 +52,18 @@ export class Reads {
   #stopped = false;
   /** Batches whose index could not be had in time. */
   failedCount = 0;
+  /** Batches that waited for their read index for half a second or more. */
+  slowCount = 0;
 
   constructor(timeoutMs: number) {
     this.#timeoutMs = timeoutMs;
+  }
+
+  /** Batches that wait for a read index, or for a leader to ask for one. */
+  get waitingCount(): number {
+    let count = this.#held.length + (this.#collecting === null ? 0 : 1);
+    for (const batches of this.#asked.values()) count += batches.length;
+    return count;
   }
 
   add(waiter: ReadWaiter, now: number): void {
@@ -46,17 +71,25 @@ export class Reads {
       waiter.onReadFailure("stopped");
       return;
     }
-    this.#collecting ??= { waiters: [], deadline: now + this.#timeoutMs };
+    this.#collecting ??= {
+      waiters: [],
+      deadline: now + this.#timeoutMs,
+      askedAtMs: 0,
+      confirmedAtMs: 0,
+      readableAtMs: 0,
+      slow: false,
+    };
     this.#collecting.waiters.push(waiter);
   }
 
   /** The number under which everything that waits is to be asked; null if nothing does. */
-  takeUnsent(): number | null {
+  takeUnsent(now: number): number | null {
     const batches = this.#held;
     if (this.#collecting !== null) batches.push(this.#collecting);
     if (batches.length === 0) return null;
     this.#collecting = null;
     this.#held = [];
+    for (const batch of batches) if (batch.askedAtMs === 0) batch.askedAtMs = now;
     const request = this.#nextRequest++;
     this.#asked.set(request, batches);
     return request;
@@ -70,21 +103,29 @@ export class Reads {
     this.#held.push(...batches);
   }
 
-  confirm(request: number, index: Index): void {
+  /** Answers for how long the oldest of them was waiting, milliseconds; null if nobody waits any more. */
+  confirm(request: number, index: Index, now: number): number | null {
     const batches = this.#asked.get(request);
-    if (batches === undefined) return; // timed out, or asked again since
+    if (batches === undefined) return null; // timed out, or asked again since
     this.#asked.delete(request);
-    for (const { waiters } of batches) this.#confirmed.push({ index, waiters });
+    let longest = 0;
+    for (const batch of batches) {
+      batch.confirmedAtMs = now;
+      longest = Math.max(longest, now - batch.askedAtMs);
+      this.#confirmed.push({ index, batch });
+    }
+    return longest;
   }
 
   /** Serves what was waiting for `applied`. */
-  release(applied: Index): void {
+  release(applied: Index, now: number): void {
     let served = 0;
     while (served < this.#confirmed.length) {
       const next = present(this.#confirmed[served], "the queue of confirmed reads has no hole");
       if (next.index > applied) break;
       served++;
-      for (const waiter of next.waiters) waiter.onReadable();
+      next.batch.readableAtMs = now;
+      for (const waiter of next.batch.waiters) waiter.onReadable(next.batch);
     }
     if (served > 0) this.#confirmed = this.#confirmed.slice(served);
   }
@@ -106,8 +147,8 @@ export class Reads {
     const batches = [...this.#asked.values()].flat().concat(this.#held);
     if (this.#collecting !== null) batches.push(this.#collecting);
     for (const batch of batches) this.#fail(batch, "stopped");
-    for (const confirmed of this.#confirmed) {
-      for (const waiter of confirmed.waiters) waiter.onReadFailure("stopped");
+    for (const { batch } of this.#confirmed) {
+      for (const waiter of batch.waiters) waiter.onReadFailure("stopped");
     }
     this.#asked.clear();
     this.#held = [];
@@ -115,6 +156,10 @@ export class Reads {
   }
 
   #keepUnlessLate(batch: Batch, now: number): boolean {
+    if (!batch.slow && batch.askedAtMs > 0 && now - batch.askedAtMs >= SLOW_MS) {
+      batch.slow = true;
+      this.slowCount++;
+    }
     if (batch.deadline > now) return true;
     this.#fail(batch, "timedOut");
     return false;

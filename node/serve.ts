@@ -3,33 +3,32 @@ import { GrpcServer } from "../src/grpc/server.ts";
 import { defaultLimits } from "../src/grpc/limits.ts";
 import type { HttpHandler, Limits } from "../src/grpc/service.ts";
 import { NO_MEMBER } from "../src/raft/types.ts";
-import type { Registry } from "prom-client";
 import { AssertionError } from "../src/base/assert.ts";
 import { QuorateError } from "../src/base/errors.ts";
 import { CallStats } from "./call-stats.ts";
 import { monotonicClock } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { handOver } from "./handover.ts";
-import { exponentialBounds, HandHistogram } from "./histogram.ts";
+import type { Exposition } from "./exposition.ts";
 import { findingOf } from "./integrity/damage.ts";
 import { Access } from "./gateway/access.ts";
 import { Gateway } from "./gateway/gateway.ts";
 import { buildHttp, buildHttpStreams } from "./http.ts";
 import type { MemberLog } from "./log.ts";
 import { Member } from "./member.ts";
+import { MemberStats } from "./metrics/stats.ts";
 import { notifyReady } from "./notify.ts";
 import { openMember } from "./open.ts";
 import { buildPeerRouter, type ReceivedBytes } from "./peer/server.ts";
 import { LocalCalls } from "./rpc/local-call.ts";
 import { buildRouter } from "./rpc/router.ts";
 import { StreamWatchdog } from "./rpc/stream-watchdog.ts";
+import { SlowRequests } from "./slow-requests.ts";
 
 /** Messages of the peer protocol carry whole turns. */
 const PEER_MESSAGE_BYTES_MAX = 512 * 1024 * 1024;
 const REQUEST_OVERHEAD_BYTES = 512 * 1024;
 const DRAIN_MS = 2_000;
-/** Buckets as etcd has them. */
-const DISK_SECONDS = exponentialBounds(0.001, 2, 14);
 
 export interface Running {
   readonly member: Member;
@@ -49,11 +48,7 @@ export interface ServeOptions {
 export async function serve(options: ServeOptions): Promise<Running> {
   const { config, logger } = options;
   for (const warning of config.warnings) logger.warn({}, warning);
-  const histograms = {
-    walWrites: new HandHistogram(DISK_SECONDS),
-    commits: new HandHistogram(DISK_SECONDS),
-    loopDelay: new HandHistogram(DISK_SECONDS),
-  };
+  const stats = new MemberStats();
   const late: { member: Member | null; clients: GrpcServer | null } = {
     member: null,
     clients: null,
@@ -62,8 +57,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
     config,
     logger,
     clock: monotonicClock,
-    walWrites: histograms.walWrites,
-    commits: histograms.commits,
+    stats,
     onLogFull: (full) => late.member?.setLogFull(full),
     onFatal: options.onFatal,
   });
@@ -72,7 +66,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
     opened,
     clock: monotonicClock,
     logger,
-    loopDelay: histograms.loopDelay,
+    stats,
     flushClients: () => late.clients?.flush(),
     onEnd: options.onEnd,
     onFatal: options.onFatal,
@@ -81,30 +75,34 @@ export async function serve(options: ServeOptions): Promise<Running> {
   const onError = errorHandler(options);
   const received: ReceivedBytes = new Map();
   const peers = new GrpcServer({
-    router: buildPeerRouter(member, member.snapshots, received),
+    router: buildPeerRouter(member, member.snapshots, member.integrity, received),
     http: null,
     limits: { ...defaultLimits, messageBytesMax: PEER_MESSAGE_BYTES_MAX, keepaliveMinTimeMs: 0 },
     observer: null,
     onError,
   });
   const watchdog = new StreamWatchdog();
-  const { clients, plain, probes } = buildListeners(
-    options,
-    member,
-    watchdog,
-    async (calls, server) => {
-      // Loaded at the first scrape: a start does not wait for it.
-      const { buildMetrics } = await import("./metrics.ts");
-      return buildMetrics({ member, calls, clients: server, received, ...histograms });
-    },
-  );
+  const slow = new SlowRequests({
+    logger,
+    timeline: member.loop.timeline,
+    now: () => monotonicClock.now(),
+    revision: () => member.machine.store.revision,
+  });
+  const parts = { options, member, watchdog, slow };
+  const { clients, plain, probes } = buildListeners(parts, async (calls, server) => {
+    // Loaded at the first scrape: a start does not wait for it.
+    const { buildMetrics } = await import("./metrics/build.ts");
+    return buildMetrics({ member, calls, clients: server, received, slow });
+  });
   late.clients = clients;
   await listenAll(peers, "listen-peer-urls", config.listenPeerUrls);
+  await member.integrity.checkAtStart();
   member.start();
-  await listenAll(clients, "listen-client-urls", config.listenClientUrls);
-  await listenAll(plain, "listen-client-http-urls", config.listenClientHttpUrls);
-  await listenAll(probes, "listen-metrics-urls", config.listenMetricsUrls);
-  const poll = setInterval(() => watchdog.poll(member.leader() !== NO_MEMBER), config.electionMs);
+  await listenToClients(config, { clients, plain, probes });
+  const poll = setInterval(() => {
+    watchdog.poll(member.leader() !== NO_MEMBER);
+    slow.tick();
+  }, config.electionMs);
   announceWhenReady(member, logger);
   return {
     member,
@@ -118,19 +116,25 @@ export async function serve(options: ServeOptions): Promise<Running> {
   };
 }
 
-/** The servers for clients: gRPC (with HTTP on the same port, unless that has ports of its own), and HTTP alone. */
-function buildListeners(
-  options: ServeOptions,
-  member: Member,
-  watchdog: StreamWatchdog,
-  metrics: (calls: CallStats, clients: GrpcServer) => Promise<Registry>,
-): {
+interface ClientListeners {
   readonly clients: GrpcServer;
   readonly plain: GrpcServer;
   /** Health and metrics, without the gateway. */
   readonly probes: GrpcServer;
-} {
-  const { config, logger } = options;
+}
+
+/** The servers for clients: gRPC (with HTTP on the same port, unless that has ports of its own), and HTTP alone. */
+function buildListeners(
+  parts: {
+    readonly options: ServeOptions;
+    readonly member: Member;
+    readonly watchdog: StreamWatchdog;
+    readonly slow: SlowRequests;
+  },
+  metrics: (calls: CallStats, clients: GrpcServer) => Promise<Exposition>,
+): ClientListeners {
+  const { options, member, watchdog, slow } = parts;
+  const { config } = options;
   const onError = errorHandler(options);
   const limits = clientLimits(config);
   const router = buildRouter(member, watchdog, onError);
@@ -138,7 +142,7 @@ function buildListeners(
     router,
     config.extensiveMetrics,
     config.warnRequestMs,
-    (path, ms) => logger.warn({ path, ms: Math.round(ms) }, "a request took long"),
+    (path, status, ms, call) => slow.onSlow(path, status, ms, call),
   );
   const access = new Access(config);
   const gateway = new Gateway({
@@ -157,7 +161,7 @@ function buildListeners(
     observer,
     onError,
   });
-  let registry: Promise<Registry> | null = null;
+  let registry: Promise<Exposition> | null = null;
   http = buildHttp(member, access, () => (registry ??= metrics(observer, clients)));
   const alone = { router: new Map(), http, limits, observer: null, onError };
   return {
@@ -176,6 +180,15 @@ function clientLimits(config: Config): Limits {
     keepaliveIntervalMs: config.keepaliveIntervalMs,
     keepaliveTimeoutMs: config.keepaliveTimeoutMs,
   };
+}
+
+async function listenToClients(
+  config: Config,
+  { clients, plain, probes }: ClientListeners,
+): Promise<void> {
+  await listenAll(clients, "listen-client-urls", config.listenClientUrls);
+  await listenAll(plain, "listen-client-http-urls", config.listenClientHttpUrls);
+  await listenAll(probes, "listen-metrics-urls", config.listenMetricsUrls);
 }
 
 async function listenAll(server: GrpcServer, flag: string, urls: readonly URL[]): Promise<void> {

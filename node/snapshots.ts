@@ -12,6 +12,7 @@ import type { SnapshotMessage } from "../src/raft/message.ts";
 import type { Index, MemberId, Membership, SnapshotMark, Term } from "../src/raft/types.ts";
 import type { DataDir, Identity } from "./data-dir.ts";
 import type { Loop } from "./loop.ts";
+import type { MemberStats } from "./metrics/stats.ts";
 import type { PeerCalls } from "./peer/calls.ts";
 import { makeHandshake, refusalOf } from "./peer/handshake.ts";
 import { SNAPSHOT_FORMAT } from "./peer/snapshot-format.ts";
@@ -21,6 +22,7 @@ import { sendSnapshot } from "./peer/snapshot-sender.ts";
 export interface SnapshotsHost {
   readonly identity: Identity;
   readonly logger: Logger;
+  readonly stats: MemberStats;
   readonly dataDir: DataDir;
   readonly loop: Loop;
   readonly machine: Machine;
@@ -38,6 +40,8 @@ export class Snapshots implements SnapshotTarget {
   readonly #host: SnapshotsHost;
   readonly #sending = new Map<MemberId, AbortController>();
   #receiving = false;
+  /** Ends the count of the state that is being received. */
+  #received: ((nowMs: number, ok: boolean, bytes: number) => void) | null = null;
   #candidate: Candidate | null = null;
 
   constructor(host: SnapshotsHost) {
@@ -75,8 +79,12 @@ export class Snapshots implements SnapshotTarget {
     return header.mark.index <= machine.appliedIndex ? "the state is older than the own one" : "";
   }
 
-  async open(): Promise<{ readonly backend: Backend; readonly path: string }> {
+  async open(
+    header: SnapshotHeader,
+  ): Promise<{ readonly backend: Backend; readonly path: string }> {
     this.#receiving = true;
+    const from = (header.handshake?.from ?? 0n) as MemberId;
+    this.#received = this.#host.stats.received.begin(from, performance.now());
     const path = this.#host.dataDir.incomingPath();
     return { path, backend: await LevelBackend.open(path) };
   }
@@ -84,7 +92,7 @@ export class Snapshots implements SnapshotTarget {
   async complete(header: SnapshotHeader, path: string, backend: Backend): Promise<void> {
     const { loop, identity, logger } = this.#host;
     const machine = await this.#host.openMachine(backend);
-    this.#receiving = false;
+    this.#ended(true, machine.buffer.liveBytes);
     const mark: SnapshotMark = {
       index: machine.appliedIndex as Index,
       term: machine.appliedTerm as Term,
@@ -111,14 +119,22 @@ export class Snapshots implements SnapshotTarget {
   }
 
   async abandon(path: string, backend: Backend): Promise<void> {
-    this.#receiving = false;
+    this.#ended(false, 0);
     await backend.close();
     await rm(path, { recursive: true, force: true });
   }
 
+  #ended(ok: boolean, bytes: number): void {
+    this.#receiving = false;
+    this.#received?.(performance.now(), ok, bytes);
+    this.#received = null;
+  }
+
   async #send(message: SnapshotMessage, signal: AbortSignal): Promise<void> {
-    const { identity, logger, loop, machine, peers } = this.#host;
+    const { identity, logger, loop, machine, peers, stats } = this.#host;
     const { to } = message;
+    const began = performance.now();
+    const onEnd = stats.sent.begin(to, began);
     try {
       const sealed = await machine.buffer.sealedView();
       try {
@@ -132,12 +148,15 @@ export class Snapshots implements SnapshotTarget {
         logger.info({ peer: to, index: sealed.appliedIndex }, "sending the state to a peer");
         const size = await sendSnapshot(peers.clientOf(to), header, sealed.view, signal);
         logger.info({ peer: to, index: sealed.appliedIndex, size }, "a peer has the state");
+        stats.snapshots.observe((performance.now() - began) / 1000);
+        onEnd(performance.now(), true, size);
       } finally {
         await sealed.view.close();
       }
       loop.onSnapshotResult(to, true);
     } catch (error) {
       const reason = QuorateError.from(error).message;
+      onEnd(performance.now(), false, 0);
       if (!signal.aborted) logger.warn({ peer: to, reason }, "the state did not reach a peer");
       loop.onSnapshotResult(to, false);
     }

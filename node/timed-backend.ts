@@ -1,4 +1,4 @@
-/** A store that notes how long its commits take. */
+/** A store that notes how long its commits, flushes and compactions take. */
 import type {
   Backend,
   BackendOperation,
@@ -6,15 +6,15 @@ import type {
   RecordVisitor,
 } from "../src/backend/backend.ts";
 import type { Bucket } from "../src/backend/buckets.ts";
-import type { HandHistogram } from "./histogram.ts";
+import type { MemberStats } from "./metrics/stats.ts";
 
 export class TimedBackend implements Backend {
   readonly #inner: Backend;
-  readonly #seconds: HandHistogram;
+  readonly #stats: MemberStats;
 
-  constructor(inner: Backend, seconds: HandHistogram) {
+  constructor(inner: Backend, stats: MemberStats) {
     this.#inner = inner;
-    this.#seconds = seconds;
+    this.#stats = stats;
   }
 
   getSync(key: Uint8Array): Uint8Array | undefined {
@@ -32,19 +32,32 @@ export class TimedBackend implements Backend {
   async commit(operations: readonly BackendOperation[]): Promise<void> {
     const before = performance.now();
     await this.#inner.commit(operations);
-    this.#seconds.observe((performance.now() - before) / 1000);
+    this.#stats.storeCommits.observe((performance.now() - before) / 1000);
   }
 
-  flush(): Promise<void> {
-    return this.#inner.flush();
+  async flush(): Promise<void> {
+    const before = performance.now();
+    await this.#inner.flush();
+    this.#stats.storeFlushes.observe((performance.now() - before) / 1000);
   }
 
-  compact(from: Uint8Array, end: Uint8Array | null): Promise<void> {
-    return this.#inner.compact(from, end);
+  async compact(from: Uint8Array, end: Uint8Array | null): Promise<void> {
+    const before = performance.now();
+    this.#stats.defragmenting++;
+    try {
+      await this.#inner.compact(from, end);
+    } finally {
+      this.#stats.defragmenting--;
+    }
+    this.#stats.defragmentations.observe((performance.now() - before) / 1000);
   }
 
   scan(bucket: Bucket, visit: RecordVisitor): Promise<void> {
     return this.#inner.scan(bucket, visit);
+  }
+
+  verify(pause: () => Promise<void>): AsyncGenerator<number, void> {
+    return this.#inner.verify(pause);
   }
 
   fileBytes(): Promise<number> {

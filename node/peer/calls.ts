@@ -8,11 +8,14 @@ import type {
   LeaseTimeToLiveRequest,
   LeaseTimeToLiveResponse,
 } from "../../src/api/gen/lease.ts";
+import type { HashKVResponse } from "../../src/api/gen/maintenance.ts";
 import type { DescribeResponse } from "../../src/api/gen/peer.ts";
 import { API_ERRORS } from "../../src/api/catalogue.ts";
 import { QuorateError, type ErrorCode } from "../../src/base/errors.ts";
 import type { Member } from "../../src/machine/members.ts";
 import type { MemberId } from "../../src/raft/types.ts";
+import type { Identity } from "../data-dir.ts";
+import { makeHandshake } from "./handshake.ts";
 import { openPeerClient } from "./link.ts";
 
 const DEADLINE_MS = 5_000;
@@ -59,6 +62,27 @@ export class PeerCalls {
 
   promote(leader: MemberId, id: bigint): Promise<MemberPromoteResponse> {
     return this.#ask(leader, Peer.memberPromote, { id });
+  }
+
+  /** The peer's hash of its history at `revision`. */
+  async hashKv(peer: MemberId, revision: number, deadlineMs: number): Promise<HashKVResponse> {
+    return await askPeer(this.clientOf(peer), Peer.hashKv, { revision }, deadlineMs);
+  }
+
+  /** Tells `peer` that its history differs from that of most; whether it rebuilds itself. */
+  async condemn(
+    self: Identity,
+    peer: MemberId,
+    reason: string,
+    condemned: readonly MemberId[],
+  ): Promise<boolean> {
+    const handshake = makeHandshake(self, peer);
+    const { rebuilds } = await this.#ask(peer, Peer.condemn, {
+      handshake,
+      reason,
+      condemned: [...condemned],
+    });
+    return rebuilds;
   }
 
   /** For a client of the caller's own, such as a stream that carries a state. */

@@ -63,6 +63,10 @@ export class Link {
   #pending: RaftMessage[] = [];
   bytesSent = 0;
   failures = 0;
+  /** How often the peer was there and then was not. */
+  disconnects = 0;
+  /** The peer has taken the link. */
+  #connected = false;
   /** Seconds from a question to its answer, which a peer gives before all else: the handshake, and the probes after it. */
   readonly roundTrips: HandHistogram = new HandHistogram(exponentialBounds(0.0001, 2, 16));
   #askedAtMs = 0;
@@ -80,6 +84,15 @@ export class Link {
     this.#logger = logger;
     this.#client = openPeerClient(peerUrls);
     this.#open();
+  }
+
+  get isActive(): boolean {
+    return this.#connected;
+  }
+
+  /** Bytes that the peer's socket has not taken yet. */
+  get queuedBytes(): number {
+    return this.#stream?.writableLength ?? 0;
   }
 
   /** Queues until the end of the turn. */
@@ -117,6 +130,7 @@ export class Link {
   /** The member moved. */
   redirect(peerUrls: readonly string[]): void {
     const old = this.#client;
+    this.#connected = false;
     this.#stream?.cancel();
     this.#stream = null;
     old.close();
@@ -166,6 +180,7 @@ export class Link {
     this.roundTrips.observe((performance.now() - this.#askedAtMs) / 1000);
     const refusal = answer.handshake?.refusal ?? "";
     if (refusal === "") {
+      this.#connected = true;
       if (this.#down) this.#logger.info({ peer: this.peer }, "peer is reachable again");
       this.#down = false;
       this.#refusal = "";
@@ -181,6 +196,8 @@ export class Link {
   #onEnd(stream: ClientDuplexStream<Buffer, PeerMessages>, reason: string): void {
     if (stream !== this.#stream || this.#closed) return;
     this.#stream = null;
+    if (this.#connected) this.disconnects++;
+    this.#connected = false;
     if (this.#retired !== null) {
       this.close();
       return;

@@ -10,8 +10,10 @@ import {
 } from "../../src/api/gen/cluster.ts";
 import { Peer } from "../../src/api/gen/methods.ts";
 import {
+  decodeCondemnRequest,
   decodeLeaseRenewRequest,
   decodePeerMessages,
+  encodeCondemnResponse,
   encodeDescribeResponse,
   encodeLeaseRenewResponse,
   encodePeerMessages,
@@ -29,10 +31,12 @@ import {
   type StreamReceiver,
 } from "../../src/grpc/service.ts";
 import type { MemberId } from "../../src/raft/types.ts";
+import type { Integrity } from "../integrity/integrity.ts";
 import { fail, failWith, linearize } from "../rpc/answer.ts";
 import { apiMembers, promoteHere } from "../rpc/cluster.ts";
 import type { Host } from "../rpc/host.ts";
 import { leasesHere, timeToLiveHere } from "../rpc/lease.ts";
+import { cancelHash, hashKv } from "../rpc/maintenance.ts";
 import { CLUSTER_VERSION, QUORATE_VERSION } from "../version.ts";
 import { fromWire } from "./codec.ts";
 import { makeHandshake, PROTOCOL_MAX, PROTOCOL_MIN, refusalOf } from "./handshake.ts";
@@ -45,6 +49,7 @@ export type ReceivedBytes = Map<MemberId, number>;
 export function buildPeerRouter(
   host: Host,
   target: SnapshotTarget,
+  integrity: Integrity,
   received: ReceivedBytes,
 ): Router {
   const load: RebuildLoad = { streams: 0 };
@@ -67,6 +72,15 @@ export function buildPeerRouter(
     [Peer.leaseRenew.path, asked((message) => renew(host, message))],
     [Peer.leaseTimeToLive.path, asked((message) => timeToLive(host, message))],
     [Peer.leaseLeases.path, asked(() => leases(host))],
+    [
+      Peer.hashKv.path,
+      {
+        kind: "unary",
+        handle: (call, message) => hashKv(host, call, message),
+        onCancel: cancelHash,
+      },
+    ],
+    [Peer.condemn.path, asked(async (message) => condemn(host, integrity, message))],
     [Peer.memberPromote.path, asked((message) => promote(host, message))],
     [Peer.describe.path, { kind: "unary", handle: (call) => describe(host, call), onCancel: null }],
   ]);
@@ -182,6 +196,18 @@ async function promote(host: Host, message: Uint8Array): Promise<Uint8Array> {
   mustLead(host);
   await promoteHere(host, id);
   return encodeMemberPromoteResponse({ header: null, members: apiMembers(host) });
+}
+
+function condemn(host: Host, integrity: Integrity, message: Uint8Array): Uint8Array {
+  const { handshake, reason, condemned } = decodeCondemnRequest(message);
+  const { identity, machine } = host;
+  const refusal =
+    handshake === null
+      ? "there is no handshake"
+      : refusalOf(identity, handshake, (id) => machine.members.isRemoved(id));
+  if (refusal !== "") throw new QuorateError("failedPrecondition", refusal);
+  const rebuilds = integrity.condemned(reason, condemned as readonly MemberId[]);
+  return encodeCondemnResponse({ rebuilds });
 }
 
 function describe(host: Host, call: ServerCall): void {

@@ -15,7 +15,7 @@ export interface SnapshotTarget {
   /** Why the offer is refused; empty if it is not. */
   refusal(header: SnapshotHeader): string;
   /** An empty store for the incoming state. */
-  open(): Promise<{ readonly backend: Backend; readonly path: string }>;
+  open(header: SnapshotHeader): Promise<{ readonly backend: Backend; readonly path: string }>;
   /** The store is complete and durable: from now on it is the member's business. Rejects where it cannot be used. */
   complete(header: SnapshotHeader, path: string, backend: Backend): Promise<void>;
   /** The store will not be completed. */
@@ -95,7 +95,7 @@ export class SnapshotReceiver implements StreamReceiver {
         : `the state comes in format ${header.format}, this release reads ${SNAPSHOT_FORMAT}`;
     if (refusal !== "") throw new QuorateError("failedPrecondition", refusal);
     this.#header = header;
-    this.#store = await this.#target.open();
+    this.#store = await this.#target.open(header);
     this.#logger.info({ index: header.mark?.index ?? 0 }, "receiving the state of a peer");
   }
 

@@ -8,6 +8,9 @@ import type { Reply } from "../../src/machine/reply.ts";
 import { EntryKind } from "../../src/raft/types.ts";
 import type { Proposal, ProposalFailure } from "../proposals.ts";
 import type { ReadFailure, ReadWaiter } from "../reads.ts";
+import type { Timeline } from "../timeline.ts";
+import { writePhases, type Phases, type Trace } from "../trace.ts";
+import { describeCommand } from "./describe.ts";
 import type { Host } from "./host.ts";
 
 export const PROPOSAL_ERRORS: Readonly<Record<ProposalFailure, ApiError>> = {
@@ -39,14 +42,21 @@ export function failWith(call: ServerCall, thrown: unknown): void {
   call.end(GRPC_STATUS[error.code] as Status, error.message);
 }
 
+/** A member whose history is known to be wrong tells nobody what it holds. */
+export function corruptRefusal(host: Pick<Host, "machine" | "identity">): ApiError | null {
+  return host.machine.alarms.isCorrupt(host.identity.memberId) ? API_ERRORS.corrupt : null;
+}
+
 /** Writes the reply of an entry that was applied, and was no error. */
 export type Answer = (host: Host, call: ServerCall, reply: Reply) => void;
 
 /** A client's write on its way through the log. */
-export class ProposalCall implements Proposal {
+export class ProposalCall implements Proposal, Trace {
   readonly sequence: number;
   readonly kind: EntryKind;
   readonly data: Uint8Array;
+  sentAtMs = -1;
+  index = 0;
   readonly #host: Host;
   readonly #call: ServerCall;
   readonly #answer: Answer;
@@ -64,6 +74,7 @@ export class ProposalCall implements Proposal {
     this.sequence = sequence;
     this.kind = entry.kind;
     this.data = entry.data;
+    call.trace = this;
   }
 
   onReply(reply: Reply): void {
@@ -73,6 +84,14 @@ export class ProposalCall implements Proposal {
 
   onFailure(failure: ProposalFailure): void {
     fail(this.#call, PROPOSAL_ERRORS[failure]);
+  }
+
+  describe(): object {
+    return describeCommand(this.data);
+  }
+
+  phases(timeline: Timeline, startMs: number, endMs: number): Phases {
+    return writePhases(this, timeline, startMs, endMs);
   }
 }
 
@@ -118,6 +137,8 @@ export function proposeOwn(
       sequence,
       kind,
       data,
+      sentAtMs: -1,
+      index: 0,
       onReply: resolve,
       onFailure: (failure) => {
         const error = PROPOSAL_ERRORS[failure];
@@ -131,7 +152,7 @@ export function proposeOwn(
 export function linearize(host: Pick<Host, "loop">): Promise<void> {
   return new Promise((resolve, reject) => {
     const waiter: ReadWaiter = {
-      onReadable: resolve,
+      onReadable: () => resolve(),
       onReadFailure: (failure) => {
         const error = READ_ERRORS[failure];
         reject(new QuorateError(error.code, error.text));

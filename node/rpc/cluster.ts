@@ -32,6 +32,7 @@ import type { Host } from "./host.ts";
 
 /** A learner that has so much of the leader's log may become a voter. */
 const IN_SYNC_SHARE = 0.9;
+const NOT_READY = API_ERRORS.learnerNotReady.text;
 /** Membership changes that meet another one still under way try again for so long. */
 const PENDING_ATTEMPTS = 50;
 const PENDING_RETRY_MS = 100;
@@ -124,11 +125,14 @@ export async function promoteHere(host: Host, id: bigint): Promise<void> {
   if (status.role !== "leader") throw refusalError(API_ERRORS.notLeader);
   const progress = status.progress.find((peer) => peer.id === id);
   if (progress === undefined || progress.match < status.lastIndex * IN_SYNC_SHARE) {
+    const refused = host.stats.learnerRefusals;
+    refused.set(NOT_READY, (refused.get(NOT_READY) ?? 0) + 1);
     throw refusalError(API_ERRORS.learnerNotReady);
   }
   const refusal = host.reconfigurationRefusal("addVoter", id as MemberId);
   if (refusal !== null) throw refusalError(refusal);
   await propose(host, MembershipChangeKind.promote, storedMember({ id }));
+  host.stats.learnerPromotions++;
 }
 
 export function apiMembers(host: Pick<Host, "machine">): readonly ApiMember[] {

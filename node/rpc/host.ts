@@ -10,6 +10,7 @@ import type { Config } from "../config.ts";
 import type { Identity } from "../data-dir.ts";
 import type { LeaseKeeper } from "../lease-keeper.ts";
 import type { Loop } from "../loop.ts";
+import type { MemberStats } from "../metrics/stats.ts";
 import type { PeerCalls } from "../peer/calls.ts";
 import type { RequestIds } from "../request-ids.ts";
 import type { StoreSpace } from "../store-space.ts";
@@ -30,6 +31,7 @@ export interface Host {
   readonly peers: PeerCalls;
   readonly responses: ResponseBudget;
   readonly space: StoreSpace;
+  readonly stats: MemberStats;
   /** Header of a response at a revision, filled now. */
   header(revision: number): HeaderFields;
   raftStatus(): RaftStatus;

@@ -15,7 +15,7 @@ import { keep } from "../../src/base/bytes.ts";
 import type { ServerCall } from "../../src/grpc/service.ts";
 import { CommandField } from "../../src/machine/command.ts";
 import type { Reply } from "../../src/machine/reply.ts";
-import { fail, failWith, proposeCall } from "./answer.ts";
+import { corruptRefusal, fail, failWith, proposeCall } from "./answer.ts";
 import type { Host } from "./host.ts";
 import { RangeCall, serveRange, toQuery } from "./range.ts";
 import { readOnlyTxn } from "./read-txn.ts";
@@ -27,7 +27,7 @@ const PUT_OVERHEAD_BYTES = 256;
 
 export function range(host: Host, call: ServerCall, message: Uint8Array): void {
   const request = decodeRangeRequest(message);
-  const error = checkRange(request);
+  const error = checkRange(request) ?? corruptRefusal(host);
   if (error !== null) {
     fail(call, error);
     return;
@@ -55,7 +55,7 @@ export function deleteRange(host: Host, call: ServerCall, message: Uint8Array): 
 
 export function txn(host: Host, call: ServerCall, message: Uint8Array): void {
   const request = decodeTxnRequest(message);
-  const invalid = checkTxn(request, host.config.maxTxnOps);
+  const invalid = checkTxn(request, host.config.maxTxnOps) ?? corruptRefusal(host);
   if (invalid !== null) {
     fail(call, invalid);
     return;

@@ -74,8 +74,10 @@ export function hashKv(host: Host, call: ServerCall, message: Uint8Array): void 
   const { revision } = decodeHashKVRequest(message);
   const abort = new AbortController();
   call.context = abort;
+  const began = performance.now();
   host.machine.store.hash(revision, abort.signal).then(
     (outcome) => {
+      host.stats.revisionHashes.observe((performance.now() - began) / 1000);
       if (outcome.kind !== "hash") {
         const gone = outcome.kind === "compacted";
         fail(call, gone ? API_ERRORS.compacted : API_ERRORS.futureRevision);

@@ -7,8 +7,12 @@ import { keep, toKey } from "../../src/base/bytes.ts";
 import type { ServerCall } from "../../src/grpc/service.ts";
 import { toRangeEnd } from "../../src/machine/bounds.ts";
 import type { RangeOutcome, RangeQuery } from "../../src/mvcc/range.ts";
-import type { ReadFailure, ReadWaiter } from "../reads.ts";
+import type { MemberStats } from "../metrics/stats.ts";
+import type { ReadFailure, ReadTimes, ReadWaiter } from "../reads.ts";
+import type { Timeline } from "../timeline.ts";
+import { readPhases, type Phases, type Trace } from "../trace.ts";
 import { fail, failWith, READ_ERRORS } from "./answer.ts";
+import { describeRange } from "./describe.ts";
 import type { Host } from "./host.ts";
 
 /** Rows from which on a range is built in slices. */
@@ -46,23 +50,51 @@ export function toQuery(request: RangeRequest): RangeQuery {
 }
 
 /** A linearizable range that waits for its read index. */
-export class RangeCall implements ReadWaiter {
+export class RangeCall implements ReadWaiter, Trace {
   readonly #host: Host;
   readonly #call: ServerCall;
   readonly #query: RangeQuery;
+  #times: ReadTimes | null = null;
 
   constructor(host: Host, call: ServerCall, query: RangeQuery) {
     this.#host = host;
     this.#call = call;
     this.#query = query;
+    call.trace = this;
   }
 
-  onReadable(): void {
+  onReadable(times: ReadTimes): void {
+    this.#times = times;
     serveRange(this.#host, this.#call, this.#query);
   }
 
   onReadFailure(failure: ReadFailure): void {
     fail(this.#call, READ_ERRORS[failure]);
+  }
+
+  describe(): object {
+    return describeRange(this.#query);
+  }
+
+  phases(_timeline: Timeline, startMs: number, endMs: number): Phases {
+    return readPhases(this.#times, startMs, endMs);
+  }
+}
+
+/** A range of the local state that could not be answered at once. */
+class LocalRange implements Trace {
+  readonly #query: RangeQuery;
+
+  constructor(query: RangeQuery) {
+    this.#query = query;
+  }
+
+  describe(): object {
+    return { ...describeRange(this.#query), serializable: true };
+  }
+
+  phases(_timeline: Timeline, startMs: number, endMs: number): Phases {
+    return { read: endMs - startMs };
   }
 }
 
@@ -70,19 +102,39 @@ export class RangeCall implements ReadWaiter {
 export function serveRange(host: Host, call: ServerCall, query: RangeQuery): void {
   if (call.ended) return;
   if (isLarge(host, query)) {
+    call.trace ??= new LocalRange(query);
     const large = new LargeRange(host, call, query);
     call.context = large;
-    void large.run();
+    timed(host.stats, host.config.warnApplyMs, large.run());
     return;
   }
+  const { ranges } = host.stats;
+  const beganMs = ranges.isSampled() ? performance.now() : -1;
   const outcome = host.machine.store.range(query);
   if (!(outcome instanceof Promise)) {
+    if (beganMs >= 0) ranges.onSampled((performance.now() - beganMs) / 1000);
     answerRange(host, call, outcome);
     return;
   }
+  call.trace ??= new LocalRange(query);
+  timed(host.stats, host.config.warnApplyMs, outcome);
   outcome.then(
     (rows) => answerRange(host, call, rows),
     (error: unknown) => failWith(call, error),
+  );
+}
+
+/** Counts a range that takes its time, once it is through. */
+function timed(stats: MemberStats, warnMs: number, range: Promise<unknown>): void {
+  const beganMs = performance.now();
+  const onEnd = (ok: boolean): void => {
+    const tookMs = performance.now() - beganMs;
+    stats.ranges.onEnd(tookMs / 1000, ok);
+    if (tookMs > warnMs) stats.slowApplies++;
+  };
+  range.then(
+    (outcome) => onEnd(outcome !== false),
+    () => onEnd(false),
   );
 }
 
@@ -139,13 +191,16 @@ class LargeRange {
     this.#release();
   }
 
-  async run(): Promise<void> {
+  /** Resolves false where it came to nothing. */
+  async run(): Promise<boolean> {
     try {
       await this.#host.responses.enter();
       await this.#build();
+      return true;
     } catch (error) {
       this.#release();
       if (!this.#abort.signal.aborted) failWith(this.#call, error);
+      return false;
     }
   }
 

@@ -2,8 +2,11 @@
 import type { TxnRequest } from "../../src/api/gen/kv.ts";
 import type { ServerCall } from "../../src/grpc/service.ts";
 import { Executor } from "../../src/machine/txn.ts";
-import type { ReadFailure, ReadWaiter } from "../reads.ts";
+import type { ReadFailure, ReadTimes, ReadWaiter } from "../reads.ts";
+import type { Timeline } from "../timeline.ts";
+import { readPhases, type Phases, type Trace } from "../trace.ts";
 import { fail, failWith, READ_ERRORS } from "./answer.ts";
+import { describeTxn } from "./describe.ts";
 import type { Host } from "./host.ts";
 import { answerWith } from "./txn-response.ts";
 
@@ -14,22 +17,28 @@ export function readOnlyTxn(host: Host, call: ServerCall, request: TxnRequest): 
   const serializable = ops.every(
     ({ request: op }) => op?.kind === "requestRange" && op.value.serializable,
   );
-  if (serializable) waiter.onReadable();
+  if (serializable) waiter.onReadable(null);
   else host.loop.linearize(waiter);
 }
 
-class ReadTxnCall implements ReadWaiter {
+class ReadTxnCall implements ReadWaiter, Trace {
   readonly #host: Host;
   readonly #call: ServerCall;
   readonly #request: TxnRequest;
+  #times: ReadTimes | null = null;
+  #readable = false;
 
   constructor(host: Host, call: ServerCall, request: TxnRequest) {
     this.#host = host;
     this.#call = call;
     this.#request = request;
+    call.trace = this;
   }
 
-  onReadable(): void {
+  /** Null times: nobody had to be asked. */
+  onReadable(times: ReadTimes | null): void {
+    this.#times = times;
+    this.#readable = true;
     const { machine } = this.#host;
     const executor = new Executor(machine.store, machine.lessor);
     try {
@@ -49,5 +58,14 @@ class ReadTxnCall implements ReadWaiter {
 
   onReadFailure(failure: ReadFailure): void {
     fail(this.#call, READ_ERRORS[failure]);
+  }
+
+  describe(): object {
+    return { op: "txn", ...describeTxn(this.#request) };
+  }
+
+  phases(_timeline: Timeline, startMs: number, endMs: number): Phases {
+    if (this.#readable && this.#times === null) return { read: endMs - startMs };
+    return readPhases(this.#times, startMs, endMs);
   }
 }

@@ -95,13 +95,14 @@ class SnapshotCall implements StreamReceiver {
 
   /** Resolves when nothing is held any more; never rejects. */
   async #run(): Promise<void> {
-    const { logger, clock } = this.#host;
+    const { logger, clock, stats } = this.#host;
     const began = clock.now();
     try {
       const bytes = await withView(this.#host, (sealed) => this.#send(sealed));
       if (this.#call.ended) throw new QuorateError("cancelled", "the client went away");
       this.#sendBlob(this.#hash.digest());
       this.#call.end(Status.ok, "");
+      stats.snapshots.observe((clock.now() - began) / 1000);
       logger.info({ bytes, ms: Math.round(clock.now() - began) }, "sent a snapshot to a client");
     } catch (error) {
       const reason = QuorateError.from(error).message;
@@ -180,8 +181,12 @@ async function withView<T>(host: Host, use: (sealed: SealedView) => Promise<T>):
 /** A CRC-32C of everything in the store, as etcd would have it: for tests, since members' own names are in it. */
 export function hash(host: Host, call: ServerCall): void {
   const { revision } = host.machine.store;
+  const began = host.clock.now();
   withView(host, (sealed) => hashAll(sealed, call)).then(
-    (of) => call.reply(encodeHashResponse({ header: headerOf(host, revision), hash: of })),
+    (of) => {
+      host.stats.hashes.observe((host.clock.now() - began) / 1000);
+      call.reply(encodeHashResponse({ header: headerOf(host, revision), hash: of }));
+    },
     (error: unknown) => failWith(call, error),
   );
 }

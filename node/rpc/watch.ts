@@ -15,7 +15,7 @@ import type {
   WatchSink,
   WatchStream,
 } from "../../src/mvcc/watcher.ts";
-import { failWith } from "./answer.ts";
+import { corruptRefusal, fail, failWith } from "./answer.ts";
 import { headerOf } from "./headers.ts";
 import type { Host } from "./host.ts";
 
@@ -101,6 +101,11 @@ class WatchCall implements StreamReceiver, WatchSink {
   }
 
   #create(request: WatchCreateRequest): void {
+    const refusal = corruptRefusal(this.#host);
+    if (refusal !== null) {
+      fail(this.#call, refusal);
+      return;
+    }
     const outcome = this.#host.watch.create(this.#stream, {
       key: toKey(request.key),
       rangeEnd: toKey(request.rangeEnd),

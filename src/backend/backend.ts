@@ -34,6 +34,12 @@ export interface Backend {
    * "corruption" where the files do not read as what they should be, and with what `visit` throws.
    */
   scan(bucket: Bucket, visit: RecordVisitor): Promise<void>;
+  /**
+   * Reads the store's files once more, while they are in use, and compares every checksum in them. Yields the bytes of each part
+   * after it was checked; the caller decides when the next one is read. `pause` resolves when what is being written by now
+   * certainly was. Throws "corruption", naming the file.
+   */
+  verify(pause: () => Promise<void>): AsyncGenerator<number, void>;
   /** Bytes of the store's files now. */
   fileBytes(): Promise<number>;
   close(): Promise<void>;

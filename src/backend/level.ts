@@ -23,7 +23,9 @@ import type {
   RecordVisitor,
 } from "./backend.ts";
 import type { Bucket } from "./buckets.ts";
+import { manifestPath } from "./level/manifest.ts";
 import { scanTables } from "./level/scan.ts";
+import { verifyFiles } from "./level/verify.ts";
 import { scanView } from "./scan.ts";
 
 type Level = ClassicLevel<Uint8Array, Uint8Array>;
@@ -174,6 +176,10 @@ export class LevelBackend implements Backend {
     if (from !== null) await scanView(this.view(), bucket, from, visit);
   }
 
+  verify(pause: () => Promise<void>): AsyncGenerator<number, void> {
+    return verifyFiles(this.#directory, pause);
+  }
+
   async fileBytes(): Promise<number> {
     const names = await guarded("list the store", async () => readdir(this.#directory));
     const sizes = await Promise.all(names.map(async (name) => sizeOf(join(this.#directory, name))));
@@ -288,6 +294,7 @@ async function removeLogs(directory: string): Promise<void> {
       `The store in ${directory} has tables, but no CURRENT file`,
     );
   }
+  if (names.includes("CURRENT")) await manifestPath(directory);
   for (const name of names) {
     if (name.endsWith(".log")) await rm(join(directory, name));
   }

@@ -106,6 +106,9 @@ export class MemoryBackend implements Backend {
     await scanView(this.view(), bucket, EMPTY, visit);
   }
 
+  /** Memory has no files. */
+  async *verify(): AsyncGenerator<number, void> {}
+
   async fileBytes(): Promise<number> {
     return await Promise.resolve(this.#table.bytes);
   }

@@ -27,6 +27,7 @@ const TRAILERS_OK: Uint8Array = TRAILERS_OK_FRAME.subarray(FRAME_HEADER_BYTES);
 
 export class Call implements ServerCall, StreamConsumer, MessageSink, DeadlineEntry, Deferred {
   context: unknown = null;
+  trace: unknown = null;
   ended = false;
   deadlineSlot = -1;
   deadlineNext: DeadlineEntry | null = null;
@@ -87,7 +88,7 @@ export class Call implements ServerCall, StreamConsumer, MessageSink, DeadlineEn
   /** The headers have arrived: starts the deadline and, for streams, the service. */
   begin(): void {
     const { engine } = this.#host;
-    engine.options.observer?.onStart(this.#method, this.#head.path);
+    engine.options.observer?.onStart(this.#method, this.#head.path, this);
     if (this.#head.refusal !== null) {
       this.#finish(this.#head.refusal.status, this.#head.refusal.text);
       return;
@@ -324,7 +325,7 @@ export class Call implements ServerCall, StreamConsumer, MessageSink, DeadlineEn
     const { observer } = engine.options;
     if (observer === null) return;
     const elapsedMs = engine.clock.now() - this.#startMs;
-    observer.onEnd(this.#method, this.#head.path, status, elapsedMs);
+    observer.onEnd(this.#method, this.#head.path, status, elapsedMs, this);
   }
 
   /** The handler of an abandoned call has come back. */

@@ -41,6 +41,8 @@ export interface ServerCall {
   readonly certificate: PeerCertificate | null;
   /** Anything the service wants to keep with the call; the engine never looks. */
   context: unknown;
+  /** Where the service notes how the call spends its time, for the observer. */
+  trace?: unknown;
 
   /**
    * Unary: the reply and status OK in one. The bytes are borrowed: written or copied before this returns, so that one
@@ -90,9 +92,9 @@ export type Router = ReadonlyMap<string, Method>;
 
 /** Told of every call's beginning and end, for metrics. Hot: no allocation asked of either side. */
 export interface CallObserver {
-  onStart(method: Method, path: string): void;
+  onStart(method: Method, path: string, call?: ServerCall): void;
   /** `elapsedMs` from the headers to the status; aborted calls too, as CANCELLED. */
-  onEnd(method: Method, path: string, status: Status, elapsedMs: number): void;
+  onEnd(method: Method, path: string, status: Status, elapsedMs: number, call?: ServerCall): void;
 }
 
 /** Bounds of one listener. Defaults in `limits.ts`. */

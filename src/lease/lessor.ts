@@ -106,6 +106,9 @@ export class Lessor {
   readonly #revoking = new Map<bigint, Revoking>();
   #scanStartMs = Number.NEGATIVE_INFINITY;
   #scanned = 0;
+  /** Leases granted and revoked (expired ones too) since the start. */
+  grantedCount = 0;
+  revokedCount = 0;
 
   /** `records`: the rows of the bucket `lease`. Keys are attached afterwards, by whoever reads the keys. */
   constructor(
@@ -148,6 +151,7 @@ export class Lessor {
     const lease = new Lease({ id, ttl, remainingTtl: 0 });
     this.#leases.set(id, lease);
     this.#store(lease);
+    this.grantedCount++;
     if (this.#primary) this.#start(lease, nowMs, 0);
     return { kind: "granted", ttl };
   }
@@ -155,6 +159,7 @@ export class Lessor {
   revoke(id: bigint): RevokeOutcome {
     const lease = this.#leases.get(id);
     if (lease === undefined) return { kind: "notFound" };
+    this.revokedCount++;
     const keys = sorted(lease.keys);
     for (const key of keys) this.#leaseOfKey.delete(key);
     lease.keys.clear();

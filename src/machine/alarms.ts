@@ -30,7 +30,12 @@ export class Alarms {
   }
 
   isRaised(type: number): boolean {
-    return this.list(type).length > 0;
+    return this.#raised.size > 0 && this.list(type).length > 0;
+  }
+
+  /** The history of `member` is known to be wrong: what it would read must not be told to anybody. */
+  isCorrupt(member: bigint): boolean {
+    return this.#raised.size > 0 && this.#raised.has(`${AlarmType.corrupt}/${member}`);
   }
 
   /** The alarms that the request concerns, as etcd answers them. */
@@ -44,12 +49,12 @@ export class Alarms {
         if (request.alarm === AlarmType.none) return [];
         if (!this.#raised.has(name)) {
           this.#raised.set(name, alarm);
-          this.#writer.put(Bucket.alarms, keyOf(alarm), encodeAlarmMember(alarm));
+          this.#writer.put(Bucket.alarms, alarmKey(alarm), encodeAlarmMember(alarm));
         }
         return [alarm];
       case AlarmAction.deactivate:
         if (!this.#raised.delete(name)) return [];
-        this.#writer.delete(Bucket.alarms, keyOf(alarm));
+        this.#writer.delete(Bucket.alarms, alarmKey(alarm));
         return [alarm];
       default:
         return [];
@@ -61,7 +66,8 @@ function nameOf(alarm: AlarmMember): string {
   return `${alarm.alarm}/${alarm.memberId}`;
 }
 
-function keyOf(alarm: AlarmMember): Uint8Array {
+/** Its key within the bucket `alarms`. */
+export function alarmKey(alarm: AlarmMember): Uint8Array {
   const key = Buffer.alloc(9);
   key[0] = alarm.alarm;
   key.writeBigUInt64BE(alarm.memberId, 1);

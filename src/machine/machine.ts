@@ -57,6 +57,8 @@ export interface MachineEvents {
   /** The changes of one main revision, in order. */
   onChanges(revision: Revision, changes: readonly Change[]): void;
   onMembers(): void;
+  /** An entry is through: what kind of command it held, and whether it ended without an error. */
+  onApplied(kind: CommandKind["kind"], succeeded: boolean): void;
 }
 
 const CLUSTER_VERSION_KEY = Buffer.from("clusterVersion");
@@ -77,6 +79,8 @@ export class Machine {
   /** The entry that is half-way through, with the rest of its work. */
   #running: { readonly entry: LogEntry; readonly work: Generator<undefined, Reply> } | null = null;
   #answered = false;
+  /** Of the entry being applied. */
+  #kind: CommandKind["kind"] = "put";
 
   /** Opens the state in `backend`, wherever it stands. Rebuilds the index. */
   static async open(options: MachineOptions): Promise<Machine> {
@@ -198,6 +202,7 @@ export class Machine {
 
   #finish(entry: LogEntry, reply: Reply): void {
     this.buffer.seal(entry.index, entry.term);
+    this.#events?.onApplied(this.#kind, reply.kind !== "error");
     if (this.#answered) this.#events?.onReply(this.#requestId.sequence, reply);
   }
 
@@ -209,6 +214,7 @@ export class Machine {
         "the log holds a command that this release does not know: run the release that wrote it",
       );
     }
+    this.#kind = kind.kind;
     const refusal = this.#refusal(kind);
     if (refusal !== null) return this.#error(refusal);
     switch (kind.kind) {
@@ -358,6 +364,7 @@ export class Machine {
     const outcome = this.lessor.revoke(id);
     if (outcome.kind === "notFound") return this.#error(API_ERRORS.leaseNotFound);
     const txn = this.store.beginWrite();
+    this.store.counts.deletes += outcome.keys.length;
     for (const [at, key] of outcome.keys.entries()) {
       txn.deleteRange(key, null, 1);
       if ((at + 1) % KEYS_REVOKED_PER_SLICE === 0) yield undefined;

@@ -114,6 +114,7 @@ export class Executor {
     answered: boolean,
   ): Generator<undefined, DeleteRangeReply> {
     const end = toRangeEnd(request.rangeEnd);
+    this.#store.counts.deletes++;
     const previous: Version[] = [];
     let deleted = 0;
     let from: Key = toKey(request.key);
@@ -135,10 +136,12 @@ export class Executor {
   *run(txn: WriteTxn, branch: Branch, answered: boolean): Generator<undefined, TxnReply> {
     const responses: OpReply[] = [];
     let nested = 0;
+    if (branch.ops.length > 1) this.#store.counts.txns++;
     for (const { request } of branch.ops) {
       if (request === null) continue; // refused by validation
       switch (request.kind) {
         case "requestRange":
+          if (answered) this.#store.counts.ranges++;
           responses.push({
             kind: "range",
             revision: txn.revision,
@@ -171,8 +174,10 @@ export class Executor {
   read(branch: Branch): TxnReply {
     const { revision } = this.#store;
     const responses: OpReply[] = [];
+    if (branch.ops.length > 1) this.#store.counts.txns++;
     for (const { request } of branch.ops) {
       if (request?.kind === "requestRange") {
+        this.#store.counts.ranges++;
         const position = positionOf(request.value, this.here());
         responses.push({ kind: "range", revision, request: request.value, position });
       }

@@ -191,6 +191,7 @@ export class Compactor {
     const at = readRevisionKey(revisionKey);
     if (core.index.isRetained(keyOf(payload), main, at.main, at.sub)) return;
     core.buffer.delete(Bucket.keys, revisionKey, payload);
+    core.counts.compactedRecords++;
   }
 
   /** The index forgets after the store did: what it still knows decides what a slice removes. */

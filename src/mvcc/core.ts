@@ -13,6 +13,21 @@ import { Values } from "./values.ts";
 /** Before the first compaction. */
 export const NEVER_COMPACTED = -1;
 
+/** What was asked of the store since it was opened: plain numbers, which only grow. */
+export interface StoreCounts {
+  /** Ranges, of transactions too, where a client waits for them. */
+  ranges: number;
+  puts: number;
+  /** Requests to delete, however many keys they name. */
+  deletes: number;
+  /** Transactions of more than one operation. */
+  txns: number;
+  /** Bytes of the keys and values that were put. */
+  putBytes: number;
+  /** Records that compactions removed. */
+  compactedRecords: number;
+}
+
 export class Core {
   readonly backend: Backend;
   readonly buffer: BackendBuffer;
@@ -21,6 +36,14 @@ export class Core {
   readonly pending: PendingChanges = new PendingChanges();
   readonly pins: Pins = new Pins();
   readonly values: Values;
+  readonly counts: StoreCounts = {
+    ranges: 0,
+    puts: 0,
+    deletes: 0,
+    txns: 0,
+    putBytes: 0,
+    compactedRecords: 0,
+  };
   /** Of the last write that ended. */
   revision: Revision = FIRST_REVISION;
   /** Set when a compaction is applied, before it is done physically. Invariant: <= revision. */

@@ -121,9 +121,11 @@ export async function hashHistory(
   // What a compaction scheduled meanwhile would remove, or make the index forget, this hash still needs.
   const pin = core.pins.pin(Math.max(0, compactRevision));
   try {
-    const any = await anySlot(core, (leaf, slot) => leaf.isLiveAt(slot, at));
-    const keeps = any ? keepsLive(core, at) : keepsRetained(core, compactRevision);
-    const hasher = new HistoryHasher(compactRevision, at, keeps);
+    const hasher = new HistoryHasher(
+      compactRevision,
+      at,
+      await keptBelow(core, compactRevision, at),
+    );
     await scan(core, at, hasher, signal);
     return { kind: "hash", hash: hasher.finish(), current };
   } finally {
@@ -171,7 +173,17 @@ export function recordKeyOf(main: number): Uint8Array {
   return key;
 }
 
-function keepsLive(core: Core, revision: number): Keeps {
+/** What the hash at `revision` takes in of the records that a compaction at `compactRevision` concerns. */
+export async function keptBelow(
+  core: Pick<Core, "index" | "pace">,
+  compactRevision: number,
+  revision: number,
+): Promise<Keeps> {
+  const any = await anySlot(core, (leaf, slot) => leaf.isLiveAt(slot, revision));
+  return any ? keepsLive(core, revision) : keepsRetained(core, compactRevision);
+}
+
+function keepsLive(core: Pick<Core, "index">, revision: number): Keeps {
   return (payload, main, sub) => {
     const live = core.index.at(keyOf(payload), revision, SUB_MAX);
     return live !== null && live.main === main && live.sub === sub;
@@ -179,7 +191,7 @@ function keepsLive(core: Core, revision: number): Keeps {
 }
 
 /** Nothing is live: etcd then leaves out only what the compaction, done or still going on, removes. */
-function keepsRetained(core: Core, compactRevision: number): Keeps {
+function keepsRetained(core: Pick<Core, "index">, compactRevision: number): Keeps {
   return (payload, main, sub) => core.index.isRetained(keyOf(payload), compactRevision, main, sub);
 }
 
@@ -188,7 +200,7 @@ function keepsRetained(core: Core, compactRevision: number): Keeps {
  * about a revision that is pinned, or being compacted.
  */
 export async function anySlot(
-  core: Core,
+  core: Pick<Core, "index" | "pace">,
   holds: (leaf: Leaf, slot: number) => boolean,
 ): Promise<boolean> {
   let from: Key | null = OPEN_END;

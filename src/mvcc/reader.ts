@@ -61,6 +61,7 @@ export class Reader {
   /** At once where all rows are in memory and few; a promise otherwise. */
   range(query: RangeQuery): RangeOutcome | Promise<RangeOutcome> {
     const core = this.#core;
+    core.counts.ranges++;
     if (query.revision > 0) {
       const refusal = this.refusal(query.revision);
       if (refusal !== null) return refusal;
@@ -99,6 +100,7 @@ export class Reader {
     signal: AbortSignal,
   ): Promise<RangeSummary | RangeRefusal> {
     const core = this.#core;
+    core.counts.ranges++;
     if (position === null) {
       const refusal = this.refusal(query.revision);
       if (refusal !== null) return refusal;

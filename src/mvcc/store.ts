@@ -9,7 +9,7 @@ import { assert } from "../base/assert.ts";
 import type { Key } from "../base/bytes.ts";
 import type { Change, ChangeSlice, History } from "./change.ts";
 import { type CompactOutcome, Compactor, readMarks } from "./compaction.ts";
-import { Core } from "./core.ts";
+import { Core, type StoreCounts } from "./core.ts";
 import { hashHistory, type HashOutcome, HashShelf, type HistoryHash } from "./hash.ts";
 import { previousRecord, readChanges } from "./history.ts";
 import { SUB_MAX } from "./key-index.ts";
@@ -104,6 +104,16 @@ export class Store implements History {
   /** Bytes that the cache of newest values takes. */
   get cacheBytes(): number {
     return this.#core.index.cache.bytes;
+  }
+
+  /** For metrics, and for whoever runs operations to count them. */
+  get counts(): StoreCounts {
+    return this.#core.counts;
+  }
+
+  /** Revisions that somebody is reading and that no compaction may remove. */
+  get pinCount(): number {
+    return this.#core.pins.count;
   }
 
   /** Revisions are still being removed in the background. */

@@ -46,6 +46,16 @@ export type WatchCreateOutcome =
   /** Nothing was delivered: answer created and canceled with watch id -1 and the reason. */
   | { readonly kind: "emptyRange" | "duplicateId" | "compacted" };
 
+/** What waits to be delivered. */
+export interface WatchBacklog {
+  /** Events made and not yet handed to a stream. */
+  readonly pendingEvents: number;
+  /** Bytes that streams have accepted and clients have not read. */
+  readonly queuedBytes: number;
+  /** Revisions that the watcher furthest behind has still to read. */
+  readonly revisions: number;
+}
+
 export class WatchStore {
   #history: History;
   readonly #options: WatchStoreOptions;
@@ -95,6 +105,23 @@ export class WatchStore {
   /** Events handed to sinks since the start. */
   get eventsDelivered(): number {
     return this.#eventsDelivered;
+  }
+
+  /** Looks at every stream, and at every watcher where some are behind: for the scrape. */
+  backlog(): WatchBacklog {
+    let pendingEvents = 0;
+    let queuedBytes = 0;
+    let least = this.#revision + 1;
+    const behind = this.slowWatcherCount > 0;
+    for (const watcher of this.#dirty) pendingEvents += watcher.pending?.length ?? 0;
+    for (const stream of this.#streams) {
+      queuedBytes += stream.sink.queuedBytes;
+      if (!behind) continue;
+      for (const watcher of stream.watchers.values()) {
+        if (!watcher.synced) least = Math.min(least, watcher.minRevision);
+      }
+    }
+    return { pendingEvents, queuedBytes, revisions: this.#revision + 1 - least };
   }
 
   open(sink: WatchSink): WatchStream {

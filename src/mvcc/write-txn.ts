@@ -66,6 +66,8 @@ export class WriteTxn {
   put(key: Key, value: Uint8Array, lease: bigint): Version | null {
     assert(!this.#ended, "a write that ended changes nothing");
     const core = this.#core;
+    core.counts.puts++;
+    core.counts.putBytes += key.length + value.length;
     const main = this.main;
     const sub = this.#changes.length;
     const previous = core.index.put(key, main, sub);

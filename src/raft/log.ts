@@ -90,6 +90,11 @@ export class Log {
     this.#unsearchedLast = last;
   }
 
+  /** Memory that entries take, by estimate. */
+  get cachedBytes(): number {
+    return this.#tail.bytes;
+  }
+
   get last(): Index {
     return plus(this.#tail.end, -1);
   }

@@ -38,6 +38,8 @@ export interface RaftStatus {
   readonly pendingReads: number;
   /** Data bytes proposed and not yet committed. 0 unless leader. */
   readonly uncommittedBytes: number;
+  /** Memory that log entries take, by estimate. */
+  readonly cachedBytes: number;
 }
 
 export function toStatus(core: Core): RaftStatus {
@@ -59,6 +61,7 @@ export function toStatus(core: Core): RaftStatus {
     progress: leads ? role.others.map(toPeerStatus) : [],
     pendingReads: countReads(core),
     uncommittedBytes: leads ? role.uncommittedBytes : 0,
+    cachedBytes: log.cachedBytes,
   };
 }
 

@@ -49,19 +49,23 @@ export function decodeVote(bytes: Uint8Array, slot: number): VoteRecord | null {
   };
 }
 
-/**
- * The newest of both slots, if it is certain that it is: both are whole, or one was never written. Null otherwise: a damaged
- * slot may have been the newer one. `file` holds the whole file.
- */
+/** Whether each slot of the file holds a record, or was never written. `file` holds the whole file. */
+export function areVotesWhole(file: Uint8Array): boolean {
+  return [0, 1].every((slot) => {
+    const bytes = slotOf(file, slot);
+    if (decodeVote(bytes, slot) !== null) return true;
+    return bytes.length === VOTE_SIZE && bytes.every((byte) => byte === 0);
+  });
+}
+
+/** The newest of both slots, if it is certain that it is. Null otherwise: a damaged slot may have been the newer one. */
 export function certainVote(file: Uint8Array): VoteRecord | null {
-  let newest: VoteRecord | null = null;
-  for (const slot of [0, 1]) {
-    const bytes = file.subarray(voteOffset(slot), voteOffset(slot) + VOTE_SIZE);
-    const record = decodeVote(bytes, slot);
-    if (record === null && (bytes.length < VOTE_SIZE || bytes.some((byte) => byte !== 0))) {
-      return null;
-    }
-    if (record !== null && record.counter > (newest?.counter ?? -1)) newest = record;
-  }
-  return newest;
+  if (!areVotesWhole(file)) return null;
+  const [even, odd] = [0, 1].map((slot) => decodeVote(slotOf(file, slot), slot));
+  if (even === null || even === undefined) return odd ?? null;
+  return odd === null || odd === undefined || even.counter > odd.counter ? even : odd;
+}
+
+function slotOf(file: Uint8Array, slot: number): Uint8Array {
+  return file.subarray(voteOffset(slot), voteOffset(slot) + VOTE_SIZE);
 }

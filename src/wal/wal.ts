@@ -17,6 +17,7 @@ import { readRange } from "./reader.ts";
 import type { Recovered } from "./recover.ts";
 import { recover } from "./recover.ts";
 import { Spares } from "./spares.ts";
+import type { LogExtent } from "./verify.ts";
 import { encodeVote, voteOffset } from "./vote.ts";
 
 export type { WalOptions, WalRecovery } from "./options.ts";
@@ -58,6 +59,8 @@ export class Wal {
   #votedTerm: Term;
   #votedFor: bigint;
   #voteCounter: number;
+  /** The copy is to be written with the next batch, although nothing in it changed. */
+  #voteDue = false;
   /** Last index once everything queued is durable. */
   #queuedLast: Index;
   #flight: InFlight | null = null;
@@ -191,6 +194,16 @@ export class Wal {
     return { batches: this.#batches, syncs: this.#syncs, bytes: this.#bytesWritten };
   }
 
+  /** Appends that wait for the write under way. */
+  get queued(): number {
+    return this.#queue.length;
+  }
+
+  /** What is durable now: for who reads it all once more. */
+  extent(): LogExtent {
+    return { salt: this.#salt, segments: [...this.#map.segments], sequence: this.#sequence };
+  }
+
   /** There is no room for the next segment. */
   get full(): boolean {
     return this.#spares.full;
@@ -224,6 +237,12 @@ export class Wal {
     if (this.#queue.length > 0) return;
     assert(hardState.term === this.#votedTerm, "a new term is appended, not carried");
     this.#hardState = hardState;
+  }
+
+  /** Writes the second copy of term and vote anew, over the older of its two slots. */
+  renewVote(): Promise<void> {
+    this.#voteDue = true;
+    return new Promise((resolve) => this.append([], null, resolve));
   }
 
   /** A state was adopted in place of the log, which restarts empty after this entry. */
@@ -328,7 +347,8 @@ export class Wal {
 
   #write(tail: Tail, batch: EncodedBatch): Promise<void> {
     const { term, vote } = this.#hardState;
-    const voted = term !== this.#votedTerm || vote !== this.#votedFor;
+    const voted = term !== this.#votedTerm || vote !== this.#votedFor || this.#voteDue;
+    this.#voteDue = false;
     if (!voted) return this.#device.write(tail.name, tail.offset, batch.bytes);
     this.#votedTerm = term;
     this.#votedFor = vote;

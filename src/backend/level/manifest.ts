@@ -2,7 +2,7 @@
  * Which tables LevelDB's store consists of: CURRENT names a manifest, whose records say which files came and went
  * (leveldb doc/impl.md, doc/log_format.md). Read beside LevelDB itself, for a scan that goes past it (`scan.ts`).
  */
-import { readFile } from "node:fs/promises";
+import { access, readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { crc32c } from "../../base/checksum.ts";
@@ -44,8 +44,7 @@ export interface LiveTable {
  * one. Throws QuorateError "corruption" for a manifest that does not read as one.
  */
 export async function readRuns(directory: string): Promise<readonly (readonly LiveTable[])[]> {
-  const current = await readFile(join(directory, "CURRENT"), "utf8");
-  const path = join(directory, current.trimEnd());
+  const path = await manifestPath(directory);
   const files = new Map<number, Map<number, LiveTable>>();
   for (const record of records(await readFile(path), path)) {
     new Edit(record, path, directory).applyTo(files);
@@ -59,8 +58,34 @@ export async function readRuns(directory: string): Promise<readonly (readonly Li
   return runs;
 }
 
-/** The records of a file in LevelDB's log format. One that is cut short at the end is being written: it is left out. */
-function* records(bytes: Buffer, path: string): Generator<Buffer> {
+/** The manifest in use. Throws QuorateError "corruption" where CURRENT names none. */
+export async function manifestPath(directory: string): Promise<string> {
+  const path = join(directory, "CURRENT");
+  const current = await readFile(path, "latin1");
+  const manifest = join(directory, current.trimEnd());
+  try {
+    if (!/^MANIFEST-\d+\n$/.test(current)) throw new Error("that is no name of a manifest");
+    await access(manifest);
+    return manifest;
+  } catch (error) {
+    throw new QuorateError("corruption", `${path} is damaged: it names no manifest`, error);
+  }
+}
+
+/** Whether the file ends with a record, not within one. */
+export async function isManifestWhole(path: string): Promise<boolean> {
+  const walk = records(await readFile(path), path);
+  for (;;) {
+    const step = walk.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/**
+ * The records of a file in LevelDB's log format. One that is cut short at the end is being written: it is left out, and the
+ * answer is false.
+ */
+function* records(bytes: Buffer, path: string): Generator<Buffer, boolean> {
   let parts: Buffer[] = [];
   for (let at = 0; at + RECORD_HEAD_BYTES <= bytes.length;) {
     const room = BLOCK_BYTES - (at % BLOCK_BYTES);
@@ -71,7 +96,7 @@ function* records(bytes: Buffer, path: string): Generator<Buffer> {
     const length = bytes.readUInt16LE(at + 4);
     const type = bytes[at + 6] ?? 0;
     const end = at + RECORD_HEAD_BYTES + length;
-    if (end > bytes.length) return;
+    if (end > bytes.length) return false;
     const masked = bytes.readUInt32LE(at);
     if (unmask(masked) !== crc32c(bytes.subarray(at + 6, end))) {
       throw new QuorateError("corruption", `${path}: the record at offset ${at} is damaged`);
@@ -81,10 +106,11 @@ function* records(bytes: Buffer, path: string): Generator<Buffer> {
     if (type === RECORD_FULL || type === RECORD_LAST) yield Buffer.concat(parts);
     at = end;
   }
+  return true;
 }
 
 /** LevelDB masks the CRCs that it stores (leveldb util/crc32c.h). */
-function unmask(masked: number): number {
+export function unmask(masked: number): number {
   const rotated = (masked - CRC_MASK_DELTA) >>> 0;
   return ((rotated >>> 17) | (rotated << 15)) >>> 0;
 }

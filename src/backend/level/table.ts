@@ -8,16 +8,16 @@ import { open, type FileHandle } from "node:fs/promises";
 import { QuorateError } from "../../base/errors.ts";
 import { KEY_TAIL_BYTES, type LiveTable } from "./manifest.ts";
 
-const FOOTER_BYTES = 48;
+export const FOOTER_BYTES = 48;
 const MAGIC = 0xdb4775248b80fb57n;
 /** Compression (1) and CRC (4), after every block. */
-const TRAILER_BYTES = 5;
+export const TRAILER_BYTES = 5;
 /** Blocks read in one go: some 2 ms of work. */
 const CHUNK_BYTES = 256 * 1024;
 const TYPE_DELETION = 0;
 const TWO_32 = 2 ** 32;
 
-interface BlockHandle {
+export interface BlockHandle {
   readonly offset: number;
   readonly size: number;
 }
@@ -157,7 +157,7 @@ export class RunReader {
   }
 }
 
-function damaged(table: LiveTable | null, what: string): QuorateError {
+export function damaged(table: LiveTable | null, what: string): QuorateError {
   return new QuorateError("corruption", `${table?.path ?? "a table"} is damaged: ${what} in it`);
 }
 
@@ -187,7 +187,23 @@ function entriesEnd(bytes: Buffer, block: BlockHandle, fail: () => QuorateError)
   return entries;
 }
 
-async function readPart(
+/** The blocks that the footer names: what a table says about itself, and where its data blocks are. */
+export async function readFooter(
+  file: FileHandle,
+  table: LiveTable,
+): Promise<{ readonly metaindex: BlockHandle; readonly index: BlockHandle }> {
+  if (table.size < FOOTER_BYTES) throw damaged(table, "the footer");
+  const footer = await readPart(file, table, table.size - FOOTER_BYTES, FOOTER_BYTES);
+  if (footer.readBigUInt64LE(FOOTER_BYTES - 8) !== MAGIC) throw damaged(table, "the footer");
+  const metaindex = readHandle(footer, 0, table);
+  const index = readHandle(footer, metaindex.end, table);
+  if (footer.subarray(index.end, FOOTER_BYTES - 8).some((byte) => byte !== 0)) {
+    throw damaged(table, "the footer");
+  }
+  return { metaindex, index };
+}
+
+export async function readPart(
   file: FileHandle,
   table: LiveTable,
   offset: number,
@@ -200,16 +216,12 @@ async function readPart(
 }
 
 /** The handles of the data blocks that may hold keys at or above `from`, in the order of their keys. */
-async function readIndex(
+export async function readIndex(
   file: FileHandle,
   table: LiveTable,
   from: Uint8Array,
 ): Promise<readonly BlockHandle[]> {
-  if (table.size < FOOTER_BYTES) throw damaged(table, "the footer");
-  const footer = await readPart(file, table, table.size - FOOTER_BYTES, FOOTER_BYTES);
-  if (footer.readBigUInt64LE(FOOTER_BYTES - 8) !== MAGIC) throw damaged(table, "the footer");
-  const metaindex = readHandle(footer, 0, table);
-  const { offset, size } = readHandle(footer, metaindex.end, table);
+  const { offset, size } = (await readFooter(file, table)).index;
   const index = await readPart(file, table, offset, size);
   const end = entriesEnd(index, { offset: 0, size }, () => damaged(table, "the index"));
   const handles: BlockHandle[] = [];

@@ -49,6 +49,7 @@ export class MachineFixture implements MachineEvents {
   /** Keys changed, by main revision. */
   readonly changes: Map<number, readonly Change[]> = new Map();
   membersChanged = 0;
+  readonly applied: string[] = [];
   readonly #waits: (index: number) => boolean;
 
   static async open(options: MachineFixtureOptions = {}): Promise<MachineFixture> {
@@ -94,6 +95,10 @@ export class MachineFixture implements MachineEvents {
 
   onMembers(): void {
     this.membersChanged++;
+  }
+
+  onApplied(kind: string, succeeded: boolean): void {
+    this.applied.push(succeeded ? kind : `${kind} failed`);
   }
 
   get nextIndex(): number {

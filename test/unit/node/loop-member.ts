@@ -2,6 +2,7 @@
 import { setImmediate } from "node:timers/promises";
 
 import { Loop } from "../../../node/loop.ts";
+import { MemberStats } from "../../../node/metrics/stats.ts";
 import type { ProposalFailure } from "../../../node/proposals.ts";
 import { MemberRaftStorage } from "../../../node/raft-storage.ts";
 import { storedMember, type CommandKind } from "../../../src/api/gen/command.ts";
@@ -177,12 +178,16 @@ export class Member {
       hardState: BIRTH,
       proposalBudgetBytes: 10_000,
       requestTimeoutMs: TIMEOUT_MS,
+      warnApplyMs: 100,
+      stats: new MemberStats(),
     });
     machine.connect({
       isWaiting: (sequence) => this.loop.proposals.isWaiting(sequence),
-      onReply: (sequence, reply) => this.loop.proposals.settle(sequence, reply),
+      onReply: (sequence, reply) =>
+        this.loop.proposals.settle(sequence, reply, this.loop.applied + 1),
       onChanges: () => {},
       onMembers: () => {},
+      onApplied: () => {},
     });
   }
 
@@ -209,6 +214,8 @@ export class Member {
       sequence,
       kind,
       data: entryData(sequence, command),
+      sentAtMs: -1,
+      index: 0,
       onReply: (reply) => endings.push(reply.kind === "error" ? "refused" : "applied"),
       onFailure: (failure) => endings.push(failure),
     });

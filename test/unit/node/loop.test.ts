@@ -206,21 +206,41 @@ describe("reads", () => {
       onReadFailure: (failure: string): void => void seen.push(`${name} ${failure}`),
     });
     reads.add(waiter("old"), 0);
-    const first = reads.takeUnsent();
+    const first = reads.takeUnsent(0);
     assert.ok(first !== null);
     reads.hold(first);
     reads.add(waiter("new"), 900);
-    const second = reads.takeUnsent();
+    const second = reads.takeUnsent(900);
     assert.ok(second !== null && second !== first, "asked again under a fresh number");
-    reads.confirm(first, 5 as Index);
-    reads.release(9 as Index);
+    assert.equal(reads.confirm(first, 5 as Index, 950), null);
+    reads.release(9 as Index, 950);
     assert.deepEqual(seen, [], "an answer to the first attempt says nothing");
     reads.expire(1000);
     assert.deepEqual(seen, ["old timedOut"]);
-    reads.confirm(second, 5 as Index);
-    reads.release(4 as Index);
+    assert.equal(reads.confirm(second, 5 as Index, 1010), 110, "since it was asked");
+    reads.release(4 as Index, 1010);
     assert.deepEqual(seen, ["old timedOut"]);
-    reads.release(5 as Index);
+    reads.release(5 as Index, 1010);
     assert.deepEqual(seen, ["old timedOut", "new read"]);
+  });
+
+  it("count as slow once, when their index takes half a second", () => {
+    const reads = new Reads(7000);
+    let readAt = -1;
+    reads.add(
+      { onReadable: (times) => (readAt = times.readableAtMs), onReadFailure: () => assert.fail() },
+      0,
+    );
+    const request = reads.takeUnsent(10) ?? assert.fail();
+    assert.equal(reads.waitingCount, 1);
+    reads.expire(500);
+    assert.equal(reads.slowCount, 0);
+    reads.expire(511);
+    reads.expire(900);
+    assert.equal(reads.slowCount, 1);
+    reads.confirm(request, 5 as Index, 950);
+    reads.release(5 as Index, 960);
+    assert.equal(readAt, 960);
+    assert.deepEqual([reads.waitingCount, reads.failedCount], [0, 0]);
   });
 });

@@ -4,20 +4,15 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { Registry } from "prom-client";
 
 import { AutoCompaction } from "../../../node/auto-compaction.ts";
-import { CallStats } from "../../../node/call-stats.ts";
 import { DataDir } from "../../../node/data-dir.ts";
-import { expose, exposeHistograms, exposeLabelled } from "../../../node/exposition.ts";
-import { exponentialBounds, HandHistogram } from "../../../node/histogram.ts";
 import { clusterId, memberId } from "../../../node/ids.ts";
 import { reconfigurationRefusal } from "../../../node/reconfiguration.ts";
 import { RequestIds } from "../../../node/request-ids.ts";
 import { API_ERRORS } from "../../../src/api/catalogue.ts";
 import { storedMember } from "../../../src/api/gen/command.ts";
 import { silentLogger } from "../../../src/base/ports.ts";
-import { Status, type Method } from "../../../src/grpc/service.ts";
 import type { MemberId } from "../../../src/raft/types.ts";
 
 function scratch(): { readonly path: string } & Disposable {
@@ -278,65 +273,5 @@ describe("the data directory", () => {
     assert.throws(() => dir.checkForeign(), /note is not Quorate's/);
     dir.dropUnfinished();
     assert.equal(readFileSync(join(dir.wal, "note"), "utf8"), "mine");
-  });
-});
-
-describe("metrics by hand", () => {
-  it("print as the client library prints its own", async () => {
-    const registry = new Registry();
-    const histogram = new HandHistogram([0.1, 1, 10]);
-    for (const value of [0.05, 0.1, 0.5, 10, 11]) histogram.observe(value);
-    expose(registry, "gauge", "a_gauge", "A gauge.", () => 7);
-    exposeLabelled(registry, "counter", "b_total", "By.", () => [
-      [{ To: "x" }, 1],
-      [{ To: 'y"\\' }, 2],
-    ]);
-    exposeHistograms(registry, "c_seconds", "C.", () => [[{ type: "t" }, histogram]]);
-    assert.equal(
-      await registry.metrics(),
-      `# HELP a_gauge A gauge.
-# TYPE a_gauge gauge
-a_gauge 7
-
-# HELP b_total By.
-# TYPE b_total counter
-b_total{To="x"} 1
-b_total{To="y\\"\\\\"} 2
-
-# HELP c_seconds C.
-# TYPE c_seconds histogram
-c_seconds_bucket{le="0.1",type="t"} 2
-c_seconds_bucket{le="1",type="t"} 3
-c_seconds_bucket{le="10",type="t"} 4
-c_seconds_bucket{le="+Inf",type="t"} 5
-c_seconds_sum{type="t"} 21.65
-c_seconds_count{type="t"} 5
-`,
-    );
-  });
-
-  it("have bounds that double", () => {
-    assert.deepEqual(exponentialBounds(0.001, 2, 4), [0.001, 0.002, 0.004, 0.008]);
-  });
-
-  it("count calls by method and status, and tell of slow unary ones alone", () => {
-    const unary: Method = { kind: "unary", handle: () => {}, onCancel: null };
-    const slow: string[] = [];
-    const path = "/etcdserverpb.KV/Put";
-    const calls = new CallStats(new Map([[path, unary]]), true, 300, (of) => slow.push(of));
-    calls.onStart(unary, path);
-    calls.onStart(unary, path);
-    calls.onStart(unary, "/unknown/Method");
-    calls.onEnd(unary, path, Status.ok, 20);
-    calls.onEnd(unary, path, Status.unavailable, 301);
-    calls.onEnd(unary, "/unknown/Method", Status.unimplemented, 400);
-    const stats = calls.byPath.get(path);
-    assert.equal(stats?.service, "etcdserverpb.KV");
-    assert.equal(stats.method, "Put");
-    assert.equal(stats.started, 2);
-    assert.equal(stats.handled[Status.ok], 1);
-    assert.equal(stats.handled[Status.unavailable], 1);
-    assert.equal(stats.handling?.count, 2);
-    assert.deepEqual(slow, [path]);
   });
 });

@@ -11,6 +11,7 @@ import {
   readdirSync,
   rmSync,
   symlinkSync,
+  writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -29,6 +30,13 @@ const PACKAGE = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as 
 /** Makes the launcher believe that it runs on a Node which is too old. */
 const OLD_NODE = `--import=data:text/javascript,${encodeURIComponent(
   'Object.defineProperty(process.versions, "node", { value: "20.0.0" });',
+)}`;
+
+/** Takes away what Node 20, on which the client must run, does not have. */
+const NODE_20 = `data:text/javascript,${encodeURIComponent(
+  "delete Promise.withResolvers; delete Promise.try; delete Array.fromAsync; delete Object.groupBy; delete Map.groupBy;" +
+    "for (const name of Object.getOwnPropertyNames(Iterator.prototype)) if (name !== 'constructor') delete Iterator.prototype[name];" +
+    "for (const name of ['union', 'intersection', 'difference', 'isSubsetOf']) delete Set.prototype[name];",
 )}`;
 
 /** Where the package is installed: a folder of its own, away from the sources. */
@@ -118,7 +126,7 @@ describe("the package", () => {
   after(() => rmSync(home, { recursive: true, force: true }));
 
   it("carries the compiled product, the launcher, and neither sources nor tests", () => {
-    for (const path of ["node/bin/quorate.js", "dist/node/main.js", "dist/node/storage-worker.js"])
+    for (const path of ["node/bin/quorate.js", "dist/node/main.js", "dist/src/client/client.d.ts"])
       assert.ok(existsSync(join(installed, path)), path);
     const files = readdirSync(installed, { recursive: true, encoding: "utf8" });
     const sources = files.filter((path) => /(?<!\.d)\.ts$/.test(path) || path.startsWith("test"));
@@ -142,6 +150,30 @@ describe("the package", () => {
         kvs.map((found) => found.value.toString()),
         ["hello"],
       );
+    });
+  });
+
+  it("is a client with types: the README's examples compile, and run against a packaged member", async () => {
+    const readme = readFileSync(join(ROOT, "README.md"), "utf8");
+    const examples = [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map((match) => match[1] ?? "");
+    assert.ok(examples.length >= 4, "the README has examples");
+    await withPackagedMember([], join(home, "data-of-examples"), async ({ endpoint }) => {
+      const files = examples.map((code, at) => {
+        const own = code.replace(/\[\s*"127\.0\.0\.1:2379".*?\]/g, `["${endpoint}"]`);
+        assert.ok(own.includes(endpoint), "each example names an endpoint");
+        const file = join(home, `example-${at}.mts`);
+        writeFileSync(file, own);
+        return file;
+      });
+      const strict =
+        "--ignoreConfig --strict --noEmit --module nodenext --target es2024 --lib es2024,esnext.disposable";
+      const compiler = join(ROOT, "node_modules", "typescript", "bin", "tsc");
+      const types = ["--types", "node", "--typeRoots", join(ROOT, "node_modules", "@types")];
+      await succeed([process.execPath, compiler, ...strict.split(" "), ...types, ...files]);
+      for (const file of files) {
+        const { code, stdout, stderr } = await run([process.execPath, "--import", NODE_20, file]);
+        assert.equal(code, 0, `${file}: ${stdout}${stderr}`);
+      }
     });
   });
 

@@ -1,0 +1,72 @@
+/** Deadlines and aborted signals, so that every wait of the client ends. */
+import { API_ERRORS } from "../api/catalogue.ts";
+import { abortedError, ClientError } from "./error.ts";
+
+/** How long a call may take, and who may end it earlier. */
+export interface CallOptions {
+  /** Ends the call with code "cancelled". */
+  readonly signal?: AbortSignal | undefined;
+  /** For the whole call, all attempts together, in milliseconds; the client's `timeoutMs` unless given. */
+  readonly timeoutMs?: number | undefined;
+  /** For one attempt at one member, in milliseconds; the client's `attemptTimeoutMs` unless given. */
+  readonly attemptTimeoutMs?: number | undefined;
+}
+
+/** The end of a call: a moment of the monotonic clock, and a signal. */
+export class Budget {
+  readonly #end: number;
+  readonly #signals: readonly AbortSignal[];
+
+  constructor(timeoutMs: number, signals: readonly (AbortSignal | undefined)[]) {
+    this.#end = performance.now() + timeoutMs;
+    this.#signals = signals.filter((signal) => signal !== undefined);
+  }
+
+  /** Milliseconds left; 0 when there are none. */
+  get leftMs(): number {
+    return Math.max(0, this.#end - performance.now());
+  }
+
+  /** Throws if a signal was aborted or the time is over. `last` is what the latest attempt failed with. */
+  check(last: ClientError | null): void {
+    for (const signal of this.#signals) {
+      if (signal.aborted) throw abortedError(signal);
+    }
+    if (this.leftMs > 0) return;
+    const { text } = API_ERRORS.deadlineExceeded;
+    const why = last === null ? text : `${text}: ${last.message}`;
+    throw new ClientError("deadlineExceeded", why, {
+      cause: last,
+      endpoint: last?.endpoint ?? null,
+    });
+  }
+
+  /** Calls `stop` at once if a signal is aborted, else when one is. Returns what undoes it. */
+  onAbort(stop: (signal: AbortSignal) => void): () => void {
+    const undo: (() => void)[] = [];
+    for (const signal of this.#signals) {
+      const listener = (): void => stop(signal);
+      if (signal.aborted) listener();
+      signal.addEventListener("abort", listener, { once: true });
+      undo.push(() => signal.removeEventListener("abort", listener));
+    }
+    return () => undo.forEach((each) => each());
+  }
+
+  /** Settles with `promise`, or after `ms`, or at the end, or when a signal is aborted: whichever comes first. */
+  async wait(ms: number, promise: Promise<unknown> | null = null): Promise<void> {
+    let undo = (): void => {};
+    let timer: NodeJS.Timeout | null = null;
+    const over = new Promise<void>((resolve) => {
+      undo = this.onAbort(() => resolve());
+      const waitMs = Math.min(ms, this.leftMs);
+      if (Number.isFinite(waitMs)) timer = setTimeout(resolve, Math.ceil(waitMs));
+    });
+    try {
+      await (promise === null ? over : Promise.race([promise, over]));
+    } finally {
+      undo();
+      if (timer !== null) clearTimeout(timer);
+    }
+  }
+}
