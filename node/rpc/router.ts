@@ -26,6 +26,7 @@ import * as maintenance from "./maintenance.ts";
 import { openObserve } from "./observe.ts";
 import { cancelRange } from "./range.ts";
 import { hash, SnapshotStreams } from "./snapshot.ts";
+import { Reflection, REFLECTION_PATHS } from "./reflection.ts";
 import type { StreamWatchdog } from "./stream-watchdog.ts";
 import { openWatch } from "./watch.ts";
 
@@ -92,8 +93,6 @@ export function buildRouter(
     [Maintenance.hash.path, unary(hash)],
     [Maintenance.snapshot.path, stream(new SnapshotStreams().open, "serverStream", "served")],
     [Maintenance.moveLeader.path, unary(maintenance.moveLeader)],
-    [Health.check.path, { kind: "unary", handle: health.check, onCancel: null }],
-    [Health.watch.path, { kind: "serverStream", open: health.openWatch }],
   ]);
   const local = new LocalCalls({ router, observer: null, onError });
   for (const [path, handler] of LOCAL) {
@@ -102,7 +101,17 @@ export function buildRouter(
   }
   const observe: Open = (_host, call) => openObserve(local, call);
   router.set(Election.observe.path, stream(observe, "serverStream"));
+  addOpen(router);
   return router;
+}
+
+/** What is answered to anybody, at any time. */
+function addOpen(router: Map<string, Method>): void {
+  router.set(Health.check.path, { kind: "unary", handle: health.check, onCancel: null });
+  router.set(Health.watch.path, { kind: "serverStream", open: health.openWatch });
+  const reflection = new Reflection(router);
+  const reflect: Method = { kind: "bidiStream", open: (call) => reflection.open(call) };
+  for (const path of REFLECTION_PATHS) router.set(path, reflect);
 }
 
 /** What is made of the other methods. */

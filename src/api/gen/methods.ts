@@ -19,6 +19,8 @@ import { encodeAlarmRequest, decodeAlarmRequest, encodeAlarmResponse, decodeAlar
 import type { AlarmRequest, AlarmResponse, DefragmentRequest, DefragmentResponse, DowngradeRequest, DowngradeResponse, HashKVRequest, HashKVResponse, HashRequest, HashResponse, MoveLeaderRequest, MoveLeaderResponse, SnapshotRequest, SnapshotResponse, StatusRequest, StatusResponse } from "./maintenance.ts";
 import { encodeCondemnRequest, decodeCondemnRequest, encodeCondemnResponse, decodeCondemnResponse, encodeDescribeRequest, decodeDescribeRequest, encodeDescribeResponse, decodeDescribeResponse, encodeLeaseRenewRequest, decodeLeaseRenewRequest, encodeLeaseRenewResponse, decodeLeaseRenewResponse, encodePeerMessages, decodePeerMessages, encodeRebuildRequest, decodeRebuildRequest, encodeSnapshotChunk, decodeSnapshotChunk, encodeSnapshotReply, decodeSnapshotReply } from "./peer.ts";
 import type { CondemnRequest, CondemnResponse, DescribeRequest, DescribeResponse, LeaseRenewRequest, LeaseRenewResponse, PeerMessages, RebuildRequest, SnapshotChunk, SnapshotReply } from "./peer.ts";
+import { encodeServerReflectionRequest, decodeServerReflectionRequest, encodeServerReflectionResponse, decodeServerReflectionResponse } from "./reflection.ts";
+import type { ServerReflectionRequest, ServerReflectionResponse } from "./reflection.ts";
 import { encodeWatchRequest, decodeWatchRequest, encodeWatchResponse, decodeWatchResponse } from "./watch.ts";
 import type { WatchRequest, WatchResponse } from "./watch.ts";
 
@@ -912,6 +914,24 @@ export const Peer: {
   },
 };
 
+export const ServerReflection: {
+  readonly serverReflectionInfo: MethodSpec<ServerReflectionRequest, ServerReflectionResponse>;
+} = {
+  serverReflectionInfo: {
+    path: "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    service: "grpc.reflection.v1.ServerReflection",
+    name: "ServerReflectionInfo",
+    kind: "bidiStream",
+    rest: [],
+    requestType: "ServerReflectionRequest",
+    responseType: "ServerReflectionResponse",
+    encodeRequest: encodeServerReflectionRequest,
+    decodeRequest: decodeServerReflectionRequest,
+    encodeResponse: encodeServerReflectionResponse,
+    decodeResponse: decodeServerReflectionResponse,
+  },
+};
+
 export const Watch: {
   readonly watch: MethodSpec<WatchRequest, WatchResponse>;
 } = {
@@ -940,5 +960,6 @@ export const METHODS: readonly AnyMethod[] = [
   ...Object.values<AnyMethod>(Lock),
   ...Object.values<AnyMethod>(Maintenance),
   ...Object.values<AnyMethod>(Peer),
+  ...Object.values<AnyMethod>(ServerReflection),
   ...Object.values<AnyMethod>(Watch),
 ];

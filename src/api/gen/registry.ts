@@ -6,6 +6,7 @@ import { authEnableRequest, encodeAuthEnableRequest, decodeAuthEnableRequest, au
 import { userAddOptions, encodeUserAddOptions, decodeUserAddOptions, user, encodeUser, decodeUser, permission, encodePermission, decodePermission, role, encodeRole, decodeRole } from "./auth.ts";
 import { member, encodeMember, decodeMember, memberAddRequest, encodeMemberAddRequest, decodeMemberAddRequest, memberAddResponse, encodeMemberAddResponse, decodeMemberAddResponse, memberRemoveRequest, encodeMemberRemoveRequest, decodeMemberRemoveRequest, memberRemoveResponse, encodeMemberRemoveResponse, decodeMemberRemoveResponse, memberUpdateRequest, encodeMemberUpdateRequest, decodeMemberUpdateRequest, memberUpdateResponse, encodeMemberUpdateResponse, decodeMemberUpdateResponse, memberListRequest, encodeMemberListRequest, decodeMemberListRequest, memberListResponse, encodeMemberListResponse, decodeMemberListResponse, memberPromoteRequest, encodeMemberPromoteRequest, decodeMemberPromoteRequest, memberPromoteResponse, encodeMemberPromoteResponse, decodeMemberPromoteResponse } from "./cluster.ts";
 import { command, encodeCommand, decodeCommand, leaseCheckpoint, encodeLeaseCheckpoint, decodeLeaseCheckpoint, leaseRemaining, encodeLeaseRemaining, decodeLeaseRemaining, memberAttributes, encodeMemberAttributes, decodeMemberAttributes, membershipChange, encodeMembershipChange, decodeMembershipChange, clusterVersionSet, encodeClusterVersionSet, decodeClusterVersionSet, tokenGrant, encodeTokenGrant, decodeTokenGrant, storedLease, encodeStoredLease, decodeStoredLease, storedMember, encodeStoredMember, decodeStoredMember } from "./command.ts";
+import { fileDescriptorProto, encodeFileDescriptorProto, decodeFileDescriptorProto, descriptorProto, encodeDescriptorProto, decodeDescriptorProto, fieldDescriptorProto, encodeFieldDescriptorProto, decodeFieldDescriptorProto, oneofDescriptorProto, encodeOneofDescriptorProto, decodeOneofDescriptorProto, enumDescriptorProto, encodeEnumDescriptorProto, decodeEnumDescriptorProto, enumValueDescriptorProto, encodeEnumValueDescriptorProto, decodeEnumValueDescriptorProto, serviceDescriptorProto, encodeServiceDescriptorProto, decodeServiceDescriptorProto, methodDescriptorProto, encodeMethodDescriptorProto, decodeMethodDescriptorProto } from "./descriptor.ts";
 import { leaderKey, encodeLeaderKey, decodeLeaderKey, campaignRequest, encodeCampaignRequest, decodeCampaignRequest, campaignResponse, encodeCampaignResponse, decodeCampaignResponse, proclaimRequest, encodeProclaimRequest, decodeProclaimRequest, proclaimResponse, encodeProclaimResponse, decodeProclaimResponse, leaderRequest, encodeLeaderRequest, decodeLeaderRequest, leaderResponse, encodeLeaderResponse, decodeLeaderResponse, resignRequest, encodeResignRequest, decodeResignRequest, resignResponse, encodeResignResponse, decodeResignResponse } from "./election.ts";
 import { responseHeader, encodeResponseHeader, decodeResponseHeader } from "./header.ts";
 import { healthCheckRequest, encodeHealthCheckRequest, decodeHealthCheckRequest, healthCheckResponse, encodeHealthCheckResponse, decodeHealthCheckResponse } from "./health.ts";
@@ -15,6 +16,7 @@ import { lockRequest, encodeLockRequest, decodeLockRequest, lockResponse, encode
 import { alarmRequest, encodeAlarmRequest, decodeAlarmRequest, alarmMember, encodeAlarmMember, decodeAlarmMember, alarmResponse, encodeAlarmResponse, decodeAlarmResponse, statusRequest, encodeStatusRequest, decodeStatusRequest, statusResponse, encodeStatusResponse, decodeStatusResponse, downgradeInfo, encodeDowngradeInfo, decodeDowngradeInfo, defragmentRequest, encodeDefragmentRequest, decodeDefragmentRequest, defragmentResponse, encodeDefragmentResponse, decodeDefragmentResponse, moveLeaderRequest, encodeMoveLeaderRequest, decodeMoveLeaderRequest, moveLeaderResponse, encodeMoveLeaderResponse, decodeMoveLeaderResponse, hashRequest, encodeHashRequest, decodeHashRequest, hashResponse, encodeHashResponse, decodeHashResponse, hashKvrequest, encodeHashKVRequest, decodeHashKVRequest, hashKvresponse, encodeHashKVResponse, decodeHashKVResponse, snapshotRequest, encodeSnapshotRequest, decodeSnapshotRequest, snapshotResponse, encodeSnapshotResponse, decodeSnapshotResponse, downgradeRequest, encodeDowngradeRequest, decodeDowngradeRequest, downgradeResponse, encodeDowngradeResponse, decodeDowngradeResponse } from "./maintenance.ts";
 import { keyValue, encodeKeyValue, decodeKeyValue, event, encodeEvent, decodeEvent } from "./mvcc.ts";
 import { peerMessages, encodePeerMessages, decodePeerMessages, handshake, encodeHandshake, decodeHandshake, raftMessage, encodeRaftMessage, decodeRaftMessage, logEntry, encodeLogEntry, decodeLogEntry, raftAppend, encodeRaftAppend, decodeRaftAppend, raftAppendReply, encodeRaftAppendReply, decodeRaftAppendReply, raftHeartbeat, encodeRaftHeartbeat, decodeRaftHeartbeat, raftHeartbeatReply, encodeRaftHeartbeatReply, decodeRaftHeartbeatReply, raftVote, encodeRaftVote, decodeRaftVote, raftVoteReply, encodeRaftVoteReply, decodeRaftVoteReply, raftSnapshot, encodeRaftSnapshot, decodeRaftSnapshot, raftSnapshotMark, encodeRaftSnapshotMark, decodeRaftSnapshotMark, raftMembership, encodeRaftMembership, decodeRaftMembership, raftReadIndex, encodeRaftReadIndex, decodeRaftReadIndex, raftReadIndexReply, encodeRaftReadIndexReply, decodeRaftReadIndexReply, raftPropose, encodeRaftPropose, decodeRaftPropose, raftProposal, encodeRaftProposal, decodeRaftProposal, raftTimeoutNow, encodeRaftTimeoutNow, decodeRaftTimeoutNow, raftTransfer, encodeRaftTransfer, decodeRaftTransfer, snapshotHeader, encodeSnapshotHeader, decodeSnapshotHeader, snapshotChunk, encodeSnapshotChunk, decodeSnapshotChunk, snapshotReply, encodeSnapshotReply, decodeSnapshotReply, leaseRenewRequest, encodeLeaseRenewRequest, decodeLeaseRenewRequest, leaseRenewResponse, encodeLeaseRenewResponse, decodeLeaseRenewResponse, describeRequest, encodeDescribeRequest, decodeDescribeRequest, describeResponse, encodeDescribeResponse, decodeDescribeResponse, rebuildRequest, encodeRebuildRequest, decodeRebuildRequest, condemnRequest, encodeCondemnRequest, decodeCondemnRequest, condemnResponse, encodeCondemnResponse, decodeCondemnResponse } from "./peer.ts";
+import { serverReflectionRequest, encodeServerReflectionRequest, decodeServerReflectionRequest, extensionRequest, encodeExtensionRequest, decodeExtensionRequest, serverReflectionResponse, encodeServerReflectionResponse, decodeServerReflectionResponse, fileDescriptorResponse, encodeFileDescriptorResponse, decodeFileDescriptorResponse, extensionNumberResponse, encodeExtensionNumberResponse, decodeExtensionNumberResponse, listServiceResponse, encodeListServiceResponse, decodeListServiceResponse, serviceResponse, encodeServiceResponse, decodeServiceResponse, errorResponse, encodeErrorResponse, decodeErrorResponse } from "./reflection.ts";
 import { watchRequest, encodeWatchRequest, decodeWatchRequest, watchCreateRequest, encodeWatchCreateRequest, decodeWatchCreateRequest, watchCancelRequest, encodeWatchCancelRequest, decodeWatchCancelRequest, watchProgressRequest, encodeWatchProgressRequest, decodeWatchProgressRequest, watchResponse, encodeWatchResponse, decodeWatchResponse } from "./watch.ts";
 
 export const MESSAGES: Readonly<Record<string, AnyMessage>> = {
@@ -265,6 +267,52 @@ export const MESSAGES: Readonly<Record<string, AnyMessage>> = {
     {"name":"client_urls","property":"clientUrls","number":4,"type":"string","typeName":null,"repeated":true,"id":false,"oneof":null},
     {"name":"is_learner","property":"isLearner","number":5,"type":"bool","typeName":null,"repeated":false,"id":false,"oneof":null},
     {"name":"removed","property":"removed","number":6,"type":"bool","typeName":null,"repeated":false,"id":false,"oneof":null},
+  ]),
+  FileDescriptorProto: defineMessage("google.protobuf.FileDescriptorProto", fileDescriptorProto, encodeFileDescriptorProto, decodeFileDescriptorProto, [
+    {"name":"name","property":"name","number":1,"type":"string","typeName":null,"repeated":false,"id":false,"oneof":null},
+    {"name":"package","property":"package","number":2,"type":"string","typeName":null,"repeated":false,"id":false,"oneof":null},
+    {"name":"dependency","property":"dependency","number":3,"type":"string","typeName":null,"repeated":true,"id":false,"oneof":null},
+    {"name":"message_type","property":"messageType","number":4,"type":"message","typeName":"DescriptorProto","repeated":true,"id":false,"oneof":null},
+    {"name":"enum_type","property":"enumType","number":5,"type":"message","typeName":"EnumDescriptorProto","repeated":true,"id":false,"oneof":null},
+    {"name":"service","property":"service","number":6,"type":"message","typeName":"ServiceDescriptorProto","repeated":true,"id":false,"oneof":null},
+    {"name":"syntax","property":"syntax","number":12,"type":"string","typeName":null,"repeated":false,"id":false,"oneof":null},
+  ]),
+  DescriptorProto: defineMessage("google.protobuf.DescriptorProto", descriptorProto, encodeDescriptorProto, decodeDescriptorProto, [
+    {"name":"name","property":"name","number":1,"type":"string","typeName":null,"repeated":false,"id":false,"oneof":null},
+    {"name":"field","property":"field","number":2,"type":"message","typeName":"FieldDescriptorProto","repeated":true,"id":false,"oneof":null},
+    {"name":"enum_type","property":"enumType","number":4,"type":"message","typeName":"EnumDescriptorProto","repeated":true,"id":false,"oneof":null},
+    {"name":"oneof_decl","property":"oneofDecl","number":8,"type":"message","typeName":"OneofDescriptorProto","repeated":true,"id":false,"oneof":null},
+  ]),
+  FieldDescriptorProto: defineMessage("google.protobuf.FieldDescriptorProto", fieldDescriptorProto, encodeFieldDescriptorProto, decodeFieldDescriptorProto, [
+    {"name":"name","property":"name","number":1,"type":"string","typeName":null,"repeated":false,"id":false,"oneof":null},
+    {"name":"number","property":"number","number":3,"type":"int32","typeName":null,"repeated":false,"id":false,"oneof":null},
+    {"name":"label","property":"label","number":4,"type":"int32","typeName":null,"repeated":false,"id":false,"oneof":null},
+    {"name":"type","property":"type","number":5,"type":"int32","typeName":null,"repeated":false,"id":false,"oneof":null},
+    {"name":"type_name","property":"typeName","number":6,"type":"string","typeName":null,"repeated":false,"id":false,"oneof":null},
+    {"name":"oneof_index","property":"oneofIndex","number":9,"type":"int32","typeName":null,"repeated":false,"id":false,"oneof":"oneof"},
+    {"name":"json_name","property":"jsonName","number":10,"type":"string","typeName":null,"repeated":false,"id":false,"oneof":null},
+  ]),
+  OneofDescriptorProto: defineMessage("google.protobuf.OneofDescriptorProto", oneofDescriptorProto, encodeOneofDescriptorProto, decodeOneofDescriptorProto, [
+    {"name":"name","property":"name","number":1,"type":"string","typeName":null,"repeated":false,"id":false,"oneof":null},
+  ]),
+  EnumDescriptorProto: defineMessage("google.protobuf.EnumDescriptorProto", enumDescriptorProto, encodeEnumDescriptorProto, decodeEnumDescriptorProto, [
+    {"name":"name","property":"name","number":1,"type":"string","typeName":null,"repeated":false,"id":false,"oneof":null},
+    {"name":"value","property":"value","number":2,"type":"message","typeName":"EnumValueDescriptorProto","repeated":true,"id":false,"oneof":null},
+  ]),
+  EnumValueDescriptorProto: defineMessage("google.protobuf.EnumValueDescriptorProto", enumValueDescriptorProto, encodeEnumValueDescriptorProto, decodeEnumValueDescriptorProto, [
+    {"name":"name","property":"name","number":1,"type":"string","typeName":null,"repeated":false,"id":false,"oneof":null},
+    {"name":"number","property":"number","number":2,"type":"int32","typeName":null,"repeated":false,"id":false,"oneof":"value"},
+  ]),
+  ServiceDescriptorProto: defineMessage("google.protobuf.ServiceDescriptorProto", serviceDescriptorProto, encodeServiceDescriptorProto, decodeServiceDescriptorProto, [
+    {"name":"name","property":"name","number":1,"type":"string","typeName":null,"repeated":false,"id":false,"oneof":null},
+    {"name":"method","property":"method","number":2,"type":"message","typeName":"MethodDescriptorProto","repeated":true,"id":false,"oneof":null},
+  ]),
+  MethodDescriptorProto: defineMessage("google.protobuf.MethodDescriptorProto", methodDescriptorProto, encodeMethodDescriptorProto, decodeMethodDescriptorProto, [
+    {"name":"name","property":"name","number":1,"type":"string","typeName":null,"repeated":false,"id":false,"oneof":null},
+    {"name":"input_type","property":"inputType","number":2,"type":"string","typeName":null,"repeated":false,"id":false,"oneof":null},
+    {"name":"output_type","property":"outputType","number":3,"type":"string","typeName":null,"repeated":false,"id":false,"oneof":null},
+    {"name":"client_streaming","property":"clientStreaming","number":5,"type":"bool","typeName":null,"repeated":false,"id":false,"oneof":null},
+    {"name":"server_streaming","property":"serverStreaming","number":6,"type":"bool","typeName":null,"repeated":false,"id":false,"oneof":null},
   ]),
   LeaderKey: defineMessage("v3electionpb.LeaderKey", leaderKey, encodeLeaderKey, decodeLeaderKey, [
     {"name":"name","property":"name","number":1,"type":"bytes","typeName":null,"repeated":false,"id":false,"oneof":null},
@@ -696,6 +744,43 @@ export const MESSAGES: Readonly<Record<string, AnyMessage>> = {
   CondemnResponse: defineMessage("quorate.CondemnResponse", condemnResponse, encodeCondemnResponse, decodeCondemnResponse, [
     {"name":"rebuilds","property":"rebuilds","number":1,"type":"bool","typeName":null,"repeated":false,"id":false,"oneof":null},
   ]),
+  ServerReflectionRequest: defineMessage("grpc.reflection.v1.ServerReflectionRequest", serverReflectionRequest, encodeServerReflectionRequest, decodeServerReflectionRequest, [
+    {"name":"host","property":"host","number":1,"type":"string","typeName":null,"repeated":false,"id":false,"oneof":null},
+    {"name":"file_by_filename","property":"fileByFilename","number":3,"type":"string","typeName":null,"repeated":false,"id":false,"oneof":"message_request"},
+    {"name":"file_containing_symbol","property":"fileContainingSymbol","number":4,"type":"string","typeName":null,"repeated":false,"id":false,"oneof":"message_request"},
+    {"name":"file_containing_extension","property":"fileContainingExtension","number":5,"type":"message","typeName":"ExtensionRequest","repeated":false,"id":false,"oneof":"message_request"},
+    {"name":"all_extension_numbers_of_type","property":"allExtensionNumbersOfType","number":6,"type":"string","typeName":null,"repeated":false,"id":false,"oneof":"message_request"},
+    {"name":"list_services","property":"listServices","number":7,"type":"string","typeName":null,"repeated":false,"id":false,"oneof":"message_request"},
+  ]),
+  ExtensionRequest: defineMessage("grpc.reflection.v1.ExtensionRequest", extensionRequest, encodeExtensionRequest, decodeExtensionRequest, [
+    {"name":"containing_type","property":"containingType","number":1,"type":"string","typeName":null,"repeated":false,"id":false,"oneof":null},
+    {"name":"extension_number","property":"extensionNumber","number":2,"type":"int32","typeName":null,"repeated":false,"id":false,"oneof":null},
+  ]),
+  ServerReflectionResponse: defineMessage("grpc.reflection.v1.ServerReflectionResponse", serverReflectionResponse, encodeServerReflectionResponse, decodeServerReflectionResponse, [
+    {"name":"valid_host","property":"validHost","number":1,"type":"string","typeName":null,"repeated":false,"id":false,"oneof":null},
+    {"name":"original_request","property":"originalRequest","number":2,"type":"message","typeName":"ServerReflectionRequest","repeated":false,"id":false,"oneof":null},
+    {"name":"file_descriptor_response","property":"fileDescriptorResponse","number":4,"type":"message","typeName":"FileDescriptorResponse","repeated":false,"id":false,"oneof":"message_response"},
+    {"name":"all_extension_numbers_response","property":"allExtensionNumbersResponse","number":5,"type":"message","typeName":"ExtensionNumberResponse","repeated":false,"id":false,"oneof":"message_response"},
+    {"name":"list_services_response","property":"listServicesResponse","number":6,"type":"message","typeName":"ListServiceResponse","repeated":false,"id":false,"oneof":"message_response"},
+    {"name":"error_response","property":"errorResponse","number":7,"type":"message","typeName":"ErrorResponse","repeated":false,"id":false,"oneof":"message_response"},
+  ]),
+  FileDescriptorResponse: defineMessage("grpc.reflection.v1.FileDescriptorResponse", fileDescriptorResponse, encodeFileDescriptorResponse, decodeFileDescriptorResponse, [
+    {"name":"file_descriptor_proto","property":"fileDescriptorProto","number":1,"type":"bytes","typeName":null,"repeated":true,"id":false,"oneof":null},
+  ]),
+  ExtensionNumberResponse: defineMessage("grpc.reflection.v1.ExtensionNumberResponse", extensionNumberResponse, encodeExtensionNumberResponse, decodeExtensionNumberResponse, [
+    {"name":"base_type_name","property":"baseTypeName","number":1,"type":"string","typeName":null,"repeated":false,"id":false,"oneof":null},
+    {"name":"extension_number","property":"extensionNumber","number":2,"type":"int32","typeName":null,"repeated":true,"id":false,"oneof":null},
+  ]),
+  ListServiceResponse: defineMessage("grpc.reflection.v1.ListServiceResponse", listServiceResponse, encodeListServiceResponse, decodeListServiceResponse, [
+    {"name":"service","property":"service","number":1,"type":"message","typeName":"ServiceResponse","repeated":true,"id":false,"oneof":null},
+  ]),
+  ServiceResponse: defineMessage("grpc.reflection.v1.ServiceResponse", serviceResponse, encodeServiceResponse, decodeServiceResponse, [
+    {"name":"name","property":"name","number":1,"type":"string","typeName":null,"repeated":false,"id":false,"oneof":null},
+  ]),
+  ErrorResponse: defineMessage("grpc.reflection.v1.ErrorResponse", errorResponse, encodeErrorResponse, decodeErrorResponse, [
+    {"name":"error_code","property":"errorCode","number":1,"type":"int32","typeName":null,"repeated":false,"id":false,"oneof":null},
+    {"name":"error_message","property":"errorMessage","number":2,"type":"string","typeName":null,"repeated":false,"id":false,"oneof":null},
+  ]),
   WatchRequest: defineMessage("etcdserverpb.WatchRequest", watchRequest, encodeWatchRequest, decodeWatchRequest, [
     {"name":"create_request","property":"createRequest","number":1,"type":"message","typeName":"WatchCreateRequest","repeated":false,"id":false,"oneof":"request_union"},
     {"name":"cancel_request","property":"cancelRequest","number":2,"type":"message","typeName":"WatchCancelRequest","repeated":false,"id":false,"oneof":"request_union"},
@@ -741,4 +826,20 @@ export const ENUMS: Readonly<Record<string, Readonly<Record<string, number>>>> =
   DowngradeAction: { VALIDATE: 0, ENABLE: 1, CANCEL: 2 },
   EventType: { PUT: 0, DELETE: 1 },
   FilterType: { NOPUT: 0, NODELETE: 1 },
+};
+
+/** With package, and with the message that it is nested in. */
+export const ENUM_NAMES: Readonly<Record<string, string>> = {
+  PermissionType: "authpb.Permission.Type",
+  MembershipChangeKind: "quorate.MembershipChange.Kind",
+  ServingStatus: "grpc.health.v1.HealthCheckResponse.ServingStatus",
+  SortOrder: "etcdserverpb.RangeRequest.SortOrder",
+  SortTarget: "etcdserverpb.RangeRequest.SortTarget",
+  CompareResult: "etcdserverpb.Compare.CompareResult",
+  CompareTarget: "etcdserverpb.Compare.CompareTarget",
+  AlarmType: "etcdserverpb.AlarmType",
+  AlarmAction: "etcdserverpb.AlarmRequest.AlarmAction",
+  DowngradeAction: "etcdserverpb.DowngradeRequest.DowngradeAction",
+  EventType: "mvccpb.Event.EventType",
+  FilterType: "etcdserverpb.WatchCreateRequest.FilterType",
 };

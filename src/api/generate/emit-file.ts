@@ -138,6 +138,7 @@ export function emitRegistry(schema: Schema): string {
   const imports: string[] = [];
   const messages: string[] = [];
   const enums: string[] = [];
+  const enumNames: string[] = [];
   for (const file of schema.files) {
     const own = file.types.filter((type) => type.kind === "message").map(({ name }) => name);
     const values = own.flatMap((name) => [factory(name), `encode${name}`, `decode${name}`]);
@@ -147,6 +148,7 @@ export function emitRegistry(schema: Schema): string {
       else {
         const pairs = type.values.map(({ name, number }) => `${name}: ${number}`);
         enums.push(`  ${type.name}: { ${pairs.join(", ")} },`);
+        enumNames.push(`  ${type.name}: "${type.fullName}",`);
       }
     }
   }
@@ -163,6 +165,11 @@ export function emitRegistry(schema: Schema): string {
     "",
     "export const ENUMS: Readonly<Record<string, Readonly<Record<string, number>>>> = {",
     ...enums,
+    "};",
+    "",
+    "/** With package, and with the message that it is nested in. */",
+    "export const ENUM_NAMES: Readonly<Record<string, string>> = {",
+    ...enumNames,
     "};",
     "",
   ].join("\n");

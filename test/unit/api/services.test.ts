@@ -18,6 +18,7 @@ const SERVICES: Readonly<Record<string, string>> = {
   "v3lockpb.Lock": "Lock Unlock",
   "v3electionpb.Election": "Campaign Proclaim Leader Observe Resign",
   "grpc.health.v1.Health": "Check Watch",
+  "grpc.reflection.v1.ServerReflection": "ServerReflectionInfo",
 };
 
 describe("METHODS", () => {
@@ -38,6 +39,7 @@ describe("METHODS", () => {
       "/etcdserverpb.Maintenance/Snapshot serverStream",
       "/etcdserverpb.Watch/Watch bidiStream",
       "/grpc.health.v1.Health/Watch serverStream",
+      "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo bidiStream",
       "/v3electionpb.Election/Observe serverStream",
     ]);
   });
