@@ -136,7 +136,7 @@ export class Member implements Host {
       streamBytesMax: config.watchStreamBytes,
     });
     this.#growth = new Growth(this);
-    this.integrity = new Integrity(this, options.onFatal);
+    this.integrity = new Integrity(this, opened.rebuilt, options.onFatal);
     this.leases = new LeaseKeeper(this, config.electionMs);
     this.#retention = new Retention(
       this.wal,

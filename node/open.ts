@@ -39,6 +39,8 @@ export interface Opened {
   readonly peers: readonly Member[];
   /** Opens the state in another store, as that of this member. */
   readonly openMachine: (backend: Backend) => Promise<Machine>;
+  /** The state came from a peer, because the own data were damaged. */
+  readonly rebuilt: boolean;
   /** Lets another process have the directory. */
   readonly unlock: () => Promise<void>;
 }
@@ -141,7 +143,7 @@ async function openLocked(
     ({ peers } = await bootstrapExisting(config, logger));
   }
   const parts = { dataDir, identity, wal: wal.wal, machine, hardState, requestIds, peers };
-  return { ...parts, openMachine, unlock };
+  return { ...parts, openMachine, rebuilt: order !== null, unlock };
 }
 
 /**

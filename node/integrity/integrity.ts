@@ -36,10 +36,13 @@ export class Integrity {
   #checking = false;
   /** Comparisons in which members differed, since the start. */
   differences = 0;
+  /** This process began by rebuilding the member. */
+  readonly rebuilt: boolean;
 
   /** `onFatal`: the own data are damaged; the process must end or start anew. */
-  constructor(host: IntegrityHost, onFatal: (error: unknown) => void) {
+  constructor(host: IntegrityHost, rebuilt: boolean, onFatal: (error: unknown) => void) {
     this.#host = host;
+    this.rebuilt = rebuilt;
     this.#onFatal = onFatal;
     this.scrub = new Scrub(host, host.config.integrity.scrubMs, onFatal);
     this.checks = new HashCheck(host);

@@ -7,6 +7,7 @@ import type { Member } from "../member.ts";
 import type { ReceivedBytes } from "../peer/server.ts";
 import { exposeCalls } from "./calls.ts";
 import { exposeDisk } from "./disk.ts";
+import { exposeIntegrity } from "./integrity.ts";
 import { exposeNetwork } from "./network.ts";
 import { exposeOwn } from "./own.ts";
 import { exposeProcess } from "./process.ts";
@@ -32,6 +33,7 @@ export function buildMetrics(parts: MetricsParts): Exposition {
   exposeCalls(exposition, parts);
   exposeNetwork(exposition, parts);
   exposeOwn(exposition, parts);
+  exposeIntegrity(exposition, parts.member.integrity);
   exposeProcess(exposition);
   return exposition;
 }

@@ -216,12 +216,21 @@ export async function readPart(
 }
 
 /** The handles of the data blocks that may hold keys at or above `from`, in the order of their keys. */
-export async function readIndex(
+async function readIndex(
   file: FileHandle,
   table: LiveTable,
   from: Uint8Array,
 ): Promise<readonly BlockHandle[]> {
-  const { offset, size } = (await readFooter(file, table)).index;
+  return await readHandles(file, table, (await readFooter(file, table)).index, from);
+}
+
+/** The handles that a block holds, but for those whose keys lie below `from`. */
+export async function readHandles(
+  file: FileHandle,
+  table: LiveTable,
+  { offset, size }: BlockHandle,
+  from: Uint8Array,
+): Promise<readonly BlockHandle[]> {
   const index = await readPart(file, table, offset, size);
   const end = entriesEnd(index, { offset: 0, size }, () => damaged(table, "the index"));
   const handles: BlockHandle[] = [];

@@ -10,7 +10,7 @@ import {
   type BlockHandle,
   damaged,
   readFooter,
-  readIndex,
+  readHandles,
   readPart,
   TRAILER_BYTES,
 } from "./table.ts";
@@ -52,9 +52,12 @@ async function* verifyTable(table: LiveTable): AsyncGenerator<number, void> {
   try {
     const { metaindex, index } = await readFooter(file, table);
     for (const handle of [index, metaindex]) yield await verifyBlocks(file, table, [handle]);
+    for (const filter of await readHandles(file, table, metaindex, EVERYTHING)) {
+      yield await verifyBlocks(file, table, [filter]);
+    }
     let together: BlockHandle[] = [];
     let bytes = 0;
-    for (const handle of await readIndex(file, table, EVERYTHING)) {
+    for (const handle of await readHandles(file, table, index, EVERYTHING)) {
       together.push(handle);
       bytes += handle.size + TRAILER_BYTES;
       if (bytes < CHUNK_BYTES) continue;
