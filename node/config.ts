@@ -1,12 +1,13 @@
 /** The member's configuration: typed, checked, and complete. Made once, at the start. */
 import { readFileSync } from "node:fs";
 import { QuorateError } from "../src/base/errors.ts";
+import { readAuth, type AuthConfig } from "./auth-token.ts";
 import { parseDuration } from "./duration.ts";
 import { parseUrl, Reader, refuse, toPlainUrl } from "./reader.ts";
 import { type IntegrityConfig, readIntegrity } from "./integrity/settings.ts";
 import { readSettings, type Settings, type SettingsSource } from "./settings.ts";
 
-export interface Config {
+export interface Config extends AuthConfig {
   readonly name: string;
   readonly dataDir: string;
   /** Null: below the data directory. */
@@ -105,6 +106,7 @@ export function buildConfig(settings: Settings): Config {
     ...clusterFields(read, name, advertisePeerUrls),
     ...limitFields(read),
     ...budgetFields(read),
+    ...readAuth(read),
     listenClientUrls,
     advertiseClientUrls: read.urls("advertise-client-urls").map(toPlainUrl),
     advertisePeerUrls,

@@ -120,6 +120,17 @@ const BUDGETS: readonly Flag[] = [
   flag("wal-segment-bytes", "integer", "67108864", "size of one file of the log"),
 ];
 
+const USERS: readonly Flag[] = [
+  flag(
+    "auth-token",
+    "text",
+    "simple",
+    "simple, or jwt,sign-method=RS256,priv-key=FILE,pub-key=FILE,ttl=5m",
+  ),
+  flag("auth-token-ttl", "integer", "300", "seconds that an unused simple token is good for"),
+  flag("bcrypt-cost", "integer", "10", "cost of a password's hash, 4 to 31: each step doubles it"),
+];
+
 const OBSERVE: readonly Flag[] = [
   flag("metrics", "text", "basic", "basic or extensive (adds grpc_server_handling_seconds)"),
   flag("log-level", "text", "info", "debug, info, warn, error, fatal or panic"),
@@ -178,24 +189,10 @@ const IGNORED: readonly Flag[] = [
     "tls-min-version",
     "tls-max-version",
   ),
-  ...ignored(
-    "text",
-    "auth-token",
-    "logger",
-    "log-rotation-config-json",
-    "v2-deprecation",
-    "discovery-srv-name",
-  ),
+  ...ignored("text", "logger", "log-rotation-config-json", "v2-deprecation", "discovery-srv-name"),
   ...ignored("text", "distributed-tracing-address", "distributed-tracing-service-name"),
   ...ignored("text", "distributed-tracing-instance-id", "discovery-proxy", "discovery-fallback"),
-  ...ignored(
-    "integer",
-    "auth-token-ttl",
-    "bcrypt-cost",
-    "backend-batch-limit",
-    "max-snapshots",
-    "max-wals",
-  ),
+  ...ignored("integer", "backend-batch-limit", "max-snapshots", "max-wals"),
   ...ignored(
     "integer",
     "bootstrap-defrag-threshold-megabytes",
@@ -221,6 +218,7 @@ export const FLAG_SECTIONS: readonly (readonly [title: string, flags: readonly F
   ["Limits", LIMITS],
   ["Memory budgets", BUDGETS],
   ["Integrity", INTEGRITY_FLAGS],
+  ["Users", USERS],
   ["Logs, metrics, HTTP", OBSERVE],
 ];
 

@@ -2,7 +2,6 @@
 import type { ApiError } from "../src/api/catalogue.ts";
 import { HeaderIds, type HeaderFields } from "../src/api/hot.ts";
 import { encodeCompactionRequest } from "../src/api/gen/kv.ts";
-import { encodeMemberAttributes } from "../src/api/gen/command.ts";
 import type { Backend } from "../src/backend/backend.ts";
 import type { Clock } from "../src/base/ports.ts";
 import { QuorateError } from "../src/base/errors.ts";
@@ -24,11 +23,13 @@ import { keepPeers } from "./integrity/peers-file.ts";
 import { Growth } from "./growth.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
 import type { MemberLog } from "./log.ts";
+import type { Logins } from "./logins.ts";
 import { Loop, type LoopEvents } from "./loop.ts";
 import type { MemberStats } from "./metrics/stats.ts";
 import { systemPace } from "./pace.ts";
 import { PeerCalls } from "./peer/calls.ts";
 import { Links } from "./peer/links.ts";
+import { Publisher } from "./publisher.ts";
 import { MemberRaftStorage, REPLICATION_LIMITS } from "./raft-storage.ts";
 import { activeMembers, reconfigurationRefusal } from "./reconfiguration.ts";
 import type { RequestIds } from "./request-ids.ts";
@@ -50,6 +51,7 @@ const SECOND_MS = 1_000;
 export interface MemberOptions {
   readonly config: Config;
   readonly opened: Opened;
+  readonly logins: Logins;
   readonly clock: Clock;
   readonly logger: MemberLog;
   readonly stats: MemberStats;
@@ -70,6 +72,7 @@ export class Member implements Host {
   readonly loop: Loop;
   readonly watch: WatchStore;
   readonly leases: LeaseKeeper;
+  readonly logins: Logins;
   readonly peers: PeerCalls;
   readonly responses: ResponseBudget;
   readonly links: Links;
@@ -89,7 +92,7 @@ export class Member implements Host {
   readonly #growth: Growth;
   readonly #timers: NodeJS.Timeout[] = [];
   #machine: Machine;
-  #published = false;
+  readonly #publisher: Publisher = new Publisher(this);
   #lastTickMs = 0;
   /** Once so much is applied, the only voter campaigns. */
   #campaignAt: Index | null = null;
@@ -102,6 +105,7 @@ export class Member implements Host {
     this.clock = clock;
     this.logger = logger;
     this.stats = options.stats;
+    this.logins = options.logins;
     this.identity = opened.identity;
     this.dataDir = opened.dataDir;
     this.openMachine = opened.openMachine;
@@ -183,6 +187,7 @@ export class Member implements Host {
     this.snapshots.close();
     this.links.close();
     this.peers.close();
+    this.logins.passwords.close();
     await this.#retention.settle();
     await this.wal.close();
     await this.#machine.close();
@@ -301,6 +306,7 @@ export class Member implements Host {
         this.#onMembers();
       },
       onApplied: (kind, succeeded) => this.stats.applies.onApplied(kind, succeeded),
+      onAuth: () => this.logins.sessions.recheck(),
     });
   }
 
@@ -308,9 +314,11 @@ export class Member implements Host {
     const { path, machine } = this.snapshots.take(mark);
     const old = this.#machine;
     this.dataDir.adoptStore(path);
+    machine.auth.inheritTokens(old.auth);
     this.#machine = machine;
     this.#connect(machine);
     this.watch.rebase(machine.store);
+    this.logins.sessions.recheck();
     this.#onMembers();
     void old.close().then(() => this.dataDir.dropUnusedStores(), this.#options.onFatal);
   }
@@ -335,24 +343,7 @@ export class Member implements Host {
       this.leases.onFollowing();
       this.#autoCompaction.reset();
     }
-    if (next.leader !== NO_MEMBER) void this.#publish();
-  }
-
-  /** Tells the cluster this member's name and client URLs, once, through the log. */
-  async #publish(): Promise<void> {
-    if (this.#published) return;
-    this.#published = true;
-    const { memberId: id } = this.identity;
-    const { name, advertiseClientUrls: clientUrls } = this.config;
-    const known = this.#machine.members.get(id);
-    if (known?.name === name && known.clientUrls.join() === clientUrls.join()) return;
-    try {
-      const body = Buffer.from(encodeMemberAttributes({ id, name, clientUrls }));
-      await proposeOwn(this, CommandField.memberAttributes, body);
-    } catch {
-      this.#published = false; // with the next leader
-      if (this.leader() !== NO_MEMBER) setTimeout(() => void this.#publish(), SECOND_MS).unref();
-    }
+    if (next.leader !== NO_MEMBER) void this.#publisher.publish();
   }
 
   #tick(): void {

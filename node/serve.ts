@@ -15,6 +15,7 @@ import { Access } from "./gateway/access.ts";
 import { Gateway } from "./gateway/gateway.ts";
 import { buildHttp, buildHttpStreams } from "./http.ts";
 import type { MemberLog } from "./log.ts";
+import { Logins } from "./logins.ts";
 import { Member } from "./member.ts";
 import { MemberStats } from "./metrics/stats.ts";
 import { notifyReady } from "./notify.ts";
@@ -45,14 +46,18 @@ export interface ServeOptions {
   readonly onFatal: (error: unknown) => void;
 }
 
+/** What the parts that are made first ask of those made last. */
+interface Late {
+  member: Member | null;
+  clients: GrpcServer | null;
+}
+
 export async function serve(options: ServeOptions): Promise<Running> {
   const { config, logger } = options;
   for (const warning of config.warnings) logger.warn({}, warning);
   const stats = new MemberStats();
-  const late: { member: Member | null; clients: GrpcServer | null } = {
-    member: null,
-    clients: null,
-  };
+  const late: Late = { member: null, clients: null };
+  const logins = new Logins(config);
   const opened = await openMember({
     config,
     logger,
@@ -64,6 +69,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
   const member = new Member({
     config,
     opened,
+    logins,
     clock: monotonicClock,
     logger,
     stats,

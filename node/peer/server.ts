@@ -36,7 +36,7 @@ import { fail, failWith, linearize } from "../rpc/answer.ts";
 import { apiMembers, promoteHere } from "../rpc/cluster.ts";
 import type { Host } from "../rpc/host.ts";
 import { leasesHere, timeToLiveHere } from "../rpc/lease.ts";
-import { cancelHash, hashKv } from "../rpc/maintenance.ts";
+import { cancelHash, hashKvUnless } from "../rpc/maintenance.ts";
 import { CLUSTER_VERSION, QUORATE_VERSION } from "../version.ts";
 import { fromWire } from "./codec.ts";
 import { makeHandshake, PROTOCOL_MAX, PROTOCOL_MIN, refusalOf } from "./handshake.ts";
@@ -76,7 +76,7 @@ export function buildPeerRouter(
       Peer.hashKv.path,
       {
         kind: "unary",
-        handle: (call, message) => hashKv(host, call, message),
+        handle: (call, message) => hashKvUnless(host, call, message, () => null),
         onCancel: cancelHash,
       },
     ],

@@ -3,7 +3,12 @@ import { API_ERRORS, GRPC_STATUS, undecodable, type ApiError } from "../../src/a
 import { DecodeError } from "../../src/api/reader.ts";
 import { QuorateError } from "../../src/base/errors.ts";
 import type { ServerCall, Status } from "../../src/grpc/service.ts";
-import { encodeCommand, type CommandField } from "../../src/machine/command.ts";
+import {
+  encodeCommand,
+  OWN_ORIGIN,
+  type CommandField,
+  type Origin,
+} from "../../src/machine/command.ts";
 import type { Reply } from "../../src/machine/reply.ts";
 import { EntryKind } from "../../src/raft/types.ts";
 import type { Proposal, ProposalFailure } from "../proposals.ts";
@@ -95,16 +100,20 @@ export class ProposalCall implements Proposal, Trace {
   }
 }
 
-/** Proposes `body`, a request as encoded, and answers the call when it is applied. */
+/**
+ * Proposes `body`, a request as encoded, and answers the call when it is applied. `who` is whose permissions are looked at
+ * then: null where authentication was off when the request came.
+ */
 export function proposeCall(
   host: Host,
   call: ServerCall,
   field: CommandField,
   body: Uint8Array,
   answer: Answer,
+  who: Origin | null,
 ): void {
   const sequence = host.requestIds.next();
-  const data = encodeCommand(host.requestIds.prefix, sequence, field, body);
+  const data = encodeCommand(host.requestIds.prefix, sequence, field, body, who);
   if (data.length > host.config.maxRequestBytes) {
     fail(call, API_ERRORS.requestTooLarge);
     return;
@@ -129,9 +138,10 @@ export function proposeOwn(
   field: CommandField,
   body: Uint8Array,
   kind: EntryKind = EntryKind.normal,
+  origin: Origin = OWN_ORIGIN,
 ): Promise<Reply> {
   const sequence = host.requestIds.next();
-  const data = encodeCommand(host.requestIds.prefix, sequence, field, body);
+  const data = encodeCommand(host.requestIds.prefix, sequence, field, body, origin);
   return new Promise((resolve, reject) => {
     host.loop.propose({
       sequence,

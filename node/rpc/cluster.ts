@@ -29,6 +29,7 @@ import { memberId } from "../ids.ts";
 import { fail, failWith, linearize, proposeOwn } from "./answer.ts";
 import { headerOf } from "./headers.ts";
 import type { Host } from "./host.ts";
+import { outdated, type Principal } from "./principal.ts";
 
 /** A learner that has so much of the leader's log may become a voter. */
 const IN_SYNC_SHARE = 0.9;
@@ -40,12 +41,19 @@ const PENDING_RETRY_MS = 100;
 /** Headers of this service carry no revision. */
 const NO_REVISION = 0;
 
-export function memberList(host: Host, call: ServerCall, message: Uint8Array): void {
+export function memberList(
+  host: Host,
+  call: ServerCall,
+  message: Uint8Array,
+  who: Principal | null,
+): void {
   const { linearizable } = decodeMemberListRequest(message);
-  const answer = (): void =>
-    call.reply(
-      encodeMemberListResponse({ header: headerOf(host, NO_REVISION), members: apiMembers(host) }),
-    );
+  const answer = (): void => {
+    const error = outdated(host, who);
+    const header = headerOf(host, NO_REVISION);
+    if (error !== null) fail(call, error);
+    else call.reply(encodeMemberListResponse({ header, members: apiMembers(host) }));
+  };
   if (!linearizable) answer();
   else linearize(host).then(answer, (error: unknown) => failWith(call, error));
 }

@@ -9,6 +9,7 @@ import type { Clock, Logger } from "../../src/base/ports.ts";
 import type { Config } from "../config.ts";
 import type { Identity } from "../data-dir.ts";
 import type { LeaseKeeper } from "../lease-keeper.ts";
+import type { Logins } from "../logins.ts";
 import type { Loop } from "../loop.ts";
 import type { MemberStats } from "../metrics/stats.ts";
 import type { PeerCalls } from "../peer/calls.ts";
@@ -32,6 +33,7 @@ export interface Host {
   readonly responses: ResponseBudget;
   readonly space: StoreSpace;
   readonly stats: MemberStats;
+  readonly logins: Logins;
   /** Header of a response at a revision, filled now. */
   header(revision: number): HeaderFields;
   raftStatus(): RaftStatus;

@@ -18,6 +18,7 @@ import type { Reply } from "../../src/machine/reply.ts";
 import { corruptRefusal, fail, failWith, proposeCall } from "./answer.ts";
 import type { Host } from "./host.ts";
 import { RangeCall, serveRange, toQuery } from "./range.ts";
+import type { Principal } from "./principal.ts";
 import { readOnlyTxn } from "./read-txn.ts";
 import { answerWith } from "./txn-response.ts";
 import { headerOf } from "./headers.ts";
@@ -25,7 +26,12 @@ import { headerOf } from "./headers.ts";
 /** What one put adds to the database besides its key and value, as etcd reckons. */
 const PUT_OVERHEAD_BYTES = 256;
 
-export function range(host: Host, call: ServerCall, message: Uint8Array): void {
+export function range(
+  host: Host,
+  call: ServerCall,
+  message: Uint8Array,
+  who: Principal | null,
+): void {
   const request = decodeRangeRequest(message);
   const error = checkRange(request) ?? corruptRefusal(host);
   if (error !== null) {
@@ -33,27 +39,42 @@ export function range(host: Host, call: ServerCall, message: Uint8Array): void {
     return;
   }
   const query = toQuery(request);
-  if (request.serializable) serveRange(host, call, query);
+  if (request.serializable) serveRange(host, call, query, who);
   else if (host.isLearner()) fail(call, API_ERRORS.notSupportedForLearner);
-  else host.loop.linearize(new RangeCall(host, call, query));
+  else host.loop.linearize(new RangeCall(host, call, query, who));
 }
 
-export function put(host: Host, call: ServerCall, message: Uint8Array): void {
+export function put(
+  host: Host,
+  call: ServerCall,
+  message: Uint8Array,
+  who: Principal | null,
+): void {
   const request = decodePutRequest(message);
   const error =
     checkPut(request) ??
     host.growthRefusal(PUT_OVERHEAD_BYTES + request.key.length + request.value.length);
   if (error !== null) fail(call, error);
-  else proposeCall(host, call, CommandField.put, message, answerPut);
+  else proposeCall(host, call, CommandField.put, message, answerPut, who);
 }
 
-export function deleteRange(host: Host, call: ServerCall, message: Uint8Array): void {
+export function deleteRange(
+  host: Host,
+  call: ServerCall,
+  message: Uint8Array,
+  who: Principal | null,
+): void {
   const error = checkDeleteRange(decodeDeleteRangeRequest(message));
   if (error !== null) fail(call, error);
-  else proposeCall(host, call, CommandField.deleteRange, message, answerOp);
+  else proposeCall(host, call, CommandField.deleteRange, message, answerOp, who);
 }
 
-export function txn(host: Host, call: ServerCall, message: Uint8Array): void {
+export function txn(
+  host: Host,
+  call: ServerCall,
+  message: Uint8Array,
+  who: Principal | null,
+): void {
   const request = decodeTxnRequest(message);
   const invalid = checkTxn(request, host.config.maxTxnOps) ?? corruptRefusal(host);
   if (invalid !== null) {
@@ -61,16 +82,21 @@ export function txn(host: Host, call: ServerCall, message: Uint8Array): void {
     return;
   }
   if (isReadOnly(request)) {
-    readOnlyTxn(host, call, decodeTxnRequest(keep(message)));
+    readOnlyTxn(host, call, decodeTxnRequest(keep(message)), who);
     return;
   }
   const growth = txnGrowth(request);
   const error = growth > 0 ? host.growthRefusal(growth) : null;
   if (error !== null) fail(call, error);
-  else proposeCall(host, call, CommandField.txn, message, answerOp);
+  else proposeCall(host, call, CommandField.txn, message, answerOp, who);
 }
 
-export function compact(host: Host, call: ServerCall, message: Uint8Array): void {
+export function compact(
+  host: Host,
+  call: ServerCall,
+  message: Uint8Array,
+  who: Principal | null,
+): void {
   const { physical } = decodeCompactionRequest(message);
   proposeCall(
     host,
@@ -78,6 +104,7 @@ export function compact(host: Host, call: ServerCall, message: Uint8Array): void
     CommandField.compaction,
     message,
     physical ? answerPhysicalCompaction : answerCompaction,
+    who,
   );
 }
 

@@ -1,5 +1,6 @@
 /** The Lease service. Grants and revokes go through the log; renewals and times are the leader's. */
-import { API_ERRORS } from "../../src/api/catalogue.ts";
+import { API_ERRORS, type ApiError } from "../../src/api/catalogue.ts";
+import { rangeRequest } from "../../src/api/gen/kv.ts";
 import {
   decodeLeaseGrantRequest,
   decodeLeaseKeepAliveRequest,
@@ -27,11 +28,17 @@ import type { Reply } from "../../src/machine/reply.ts";
 import { fail, failWith, linearize, proposeCall } from "./answer.ts";
 import { headerOf } from "./headers.ts";
 import type { Host } from "./host.ts";
+import { identify, lostIdentity, outdated, renewed, type Principal } from "./principal.ts";
 
 /** What a lease adds to the database, as etcd reckons. */
 const LEASE_BYTES = 64;
 
-export function grant(host: Host, call: ServerCall, message: Uint8Array): void {
+export function grant(
+  host: Host,
+  call: ServerCall,
+  message: Uint8Array,
+  who: Principal | null,
+): void {
   const request = decodeLeaseGrantRequest(message);
   const error = checkLeaseGrant(request) ?? host.growthRefusal(LEASE_BYTES);
   if (error !== null) {
@@ -46,6 +53,7 @@ export function grant(host: Host, call: ServerCall, message: Uint8Array): void {
     CommandField.leaseGrant,
     encodeLeaseGrantRequest({ id, ttl }),
     answerGrant,
+    who,
   );
 }
 
@@ -63,9 +71,14 @@ function answerGrant(host: Host, call: ServerCall, reply: Reply): void {
   call.reply(encodeLeaseGrantResponse({ header, id, ttl, error: "" }));
 }
 
-export function revoke(host: Host, call: ServerCall, message: Uint8Array): void {
+export function revoke(
+  host: Host,
+  call: ServerCall,
+  message: Uint8Array,
+  who: Principal | null,
+): void {
   decodeLeaseRevokeRequest(message);
-  proposeCall(host, call, CommandField.leaseRevoke, message, answerRevoke);
+  proposeCall(host, call, CommandField.leaseRevoke, message, answerRevoke, who);
 }
 
 function answerRevoke(host: Host, call: ServerCall, reply: Reply): void {
@@ -83,6 +96,8 @@ class KeepAliveCall implements StreamReceiver {
   /** The last answer that is under way; null if none is: answers then go out at once. */
   #before: Promise<void> | null = null;
   #halfClosed = false;
+  /** Since the first message that came while authentication was on. */
+  #who: Principal | null = null;
 
   constructor(host: Host, call: ServerCall) {
     this.#host = host;
@@ -92,6 +107,13 @@ class KeepAliveCall implements StreamReceiver {
   onMessage(message: Uint8Array): void {
     try {
       const { id } = decodeLeaseKeepAliveRequest(message);
+      if (this.#host.machine.auth.enabled) {
+        const error = this.#refusal(id);
+        if (error !== null) {
+          fail(this.#call, error);
+          return;
+        }
+      }
       const { revision } = this.#host.machine.store;
       const renewal = this.#host.leases.renew(id);
       if (this.#before === null && !(renewal instanceof Promise) && renewal.kind === "renewed") {
@@ -110,6 +132,23 @@ class KeepAliveCall implements StreamReceiver {
   }
 
   onClose(): void {}
+
+  /**
+   * A stream lives longer than its token: who was recognised once stays so until the user is gone or has another password.
+   * To renew a lease takes what it takes to revoke it.
+   */
+  #refusal(id: bigint): ApiError | null {
+    const host = this.#host;
+    if (this.#who === null) {
+      const found = identify(host, this.#call);
+      if (found.kind === "refused") return found.error;
+      this.#who = found.who;
+    }
+    const lost = lostIdentity(host, this.#who);
+    if (lost !== null) return lost;
+    const claim = renewed(host, this.#who);
+    return host.machine.authoriser.keys(claim, { kind: "leaseWrite", id });
+  }
 
   #answerLater(id: bigint, revision: number, renewal: ReturnType<Host["leases"]["renew"]>): void {
     const ttl = renewThrough(this.#host, id, renewal);
@@ -162,21 +201,43 @@ async function forwardRenewal(host: Host, id: bigint): Promise<number | null> {
   }
 }
 
-export function timeToLive(host: Host, call: ServerCall, message: Uint8Array): void {
+export function timeToLive(
+  host: Host,
+  call: ServerCall,
+  message: Uint8Array,
+  who: Principal | null,
+): void {
   const request = decodeLeaseTimeToLiveRequest(message);
   const answered = host.isLeader()
     ? linearize(host).then(() => timeToLiveHere(host, request))
     : host.peers.leaseTimeToLive(host.leader(), request);
-  answered.then(
-    (response) =>
-      call.reply(
-        encodeLeaseTimeToLiveResponse({
-          ...response,
-          header: headerOf(host, host.machine.store.revision),
-        }),
-      ),
-    (error: unknown) => failWith(call, error),
-  );
+  answered
+    .then(async (response) => {
+      // The leader has answered; what this member knows of users and of the lease must be as new.
+      if (host.machine.auth.enabled && !host.isLeader()) await linearize(host);
+      const error = outdated(host, who) ?? keysRefusal(host, who, response);
+      const header = headerOf(host, host.machine.store.revision);
+      if (error !== null) fail(call, error);
+      else call.reply(encodeLeaseTimeToLiveResponse({ ...response, header }));
+    })
+    .catch((error: unknown) => failWith(call, error));
+}
+
+/** What forbids to be shown these keys, wherever they were looked up. */
+function keysRefusal(
+  host: Host,
+  who: Principal | null,
+  { keys }: LeaseTimeToLiveResponse,
+): ApiError | null {
+  if (who === null || !host.machine.auth.enabled) return null;
+  for (const key of keys) {
+    const error = host.machine.authoriser.keys(who, {
+      kind: "range",
+      value: rangeRequest({ key }),
+    });
+    if (error !== null) return error;
+  }
+  return null;
 }
 
 /** As this member knows it: the leader's answer. */
@@ -192,17 +253,32 @@ export function timeToLiveHere(
   return { header, id: request.id, ttl: time.ttl, grantedTtl: time.grantedTtl, keys };
 }
 
-export function leases(host: Host, call: ServerCall): void {
+/** With authentication on, those alone whose keys the user may read. */
+export function leases(host: Host, call: ServerCall, _: Uint8Array, who: Principal | null): void {
   const answered = host.isLeader()
     ? linearize(host).then(() => leasesHere(host))
     : host.peers.leaseLeases(host.leader());
-  answered.then(
-    (response) => {
+  answered
+    .then(async (response) => {
+      const { enabled } = host.machine.auth;
+      if (enabled && !host.isLeader()) await linearize(host);
+      const error = outdated(host, who);
+      if (error !== null) {
+        fail(call, error);
+        return;
+      }
       const header = headerOf(host, host.machine.store.revision);
-      call.reply(encodeLeaseLeasesResponse({ ...response, header }));
-    },
-    (error: unknown) => failWith(call, error),
-  );
+      const { authoriser, lessor } = host.machine;
+      const shown =
+        who === null
+          ? response.leases
+          : response.leases.filter(
+              ({ id }) =>
+                lessor.has(id) && authoriser.keys(who, { kind: "leaseRead", id }) === null,
+            );
+      call.reply(encodeLeaseLeasesResponse({ leases: shown, header }));
+    })
+    .catch((error: unknown) => failWith(call, error));
 }
 
 export function leasesHere(host: Host): LeaseLeasesResponse {

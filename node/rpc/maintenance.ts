@@ -1,5 +1,5 @@
 /** The Maintenance service: what this member knows of itself, and what is asked of it by hand. */
-import { API_ERRORS } from "../../src/api/catalogue.ts";
+import { API_ERRORS, type ApiError } from "../../src/api/catalogue.ts";
 import {
   AlarmType,
   alarmRequest,
@@ -20,6 +20,7 @@ import { CLUSTER_VERSION, ETCD_VERSION } from "../version.ts";
 import { fail, failWith, proposeCall, proposeOwn } from "./answer.ts";
 import { headerOf } from "./headers.ts";
 import type { Host } from "./host.ts";
+import { outdated, type Principal } from "./principal.ts";
 
 const ALARM_NAMES: Readonly<Record<number, string>> = {
   [AlarmType.nospace]: "NOSPACE",
@@ -53,8 +54,13 @@ export function status(host: Host, call: ServerCall): void {
   );
 }
 
-export function alarm(host: Host, call: ServerCall, message: Uint8Array): void {
-  proposeCall(host, call, CommandField.alarm, message, answerAlarm);
+export function alarm(
+  host: Host,
+  call: ServerCall,
+  message: Uint8Array,
+  who: Principal | null,
+): void {
+  proposeCall(host, call, CommandField.alarm, message, answerAlarm, who);
 }
 
 function answerAlarm(host: Host, call: ServerCall, reply: Reply): void {
@@ -70,7 +76,22 @@ export async function raiseAlarm(host: Host, type: number, action: number): Prom
   await proposeOwn(host, CommandField.alarm, Buffer.from(body));
 }
 
-export function hashKv(host: Host, call: ServerCall, message: Uint8Array): void {
+export function hashKv(
+  host: Host,
+  call: ServerCall,
+  message: Uint8Array,
+  who: Principal | null,
+): void {
+  hashKvUnless(host, call, message, () => outdated(host, who));
+}
+
+/** As `hashKv`, for whoever needs no permission. `refusal` is asked when the hash is there. */
+export function hashKvUnless(
+  host: Host,
+  call: ServerCall,
+  message: Uint8Array,
+  refusal: () => ApiError | null,
+): void {
   const { revision } = decodeHashKVRequest(message);
   const abort = new AbortController();
   call.context = abort;
@@ -81,6 +102,11 @@ export function hashKv(host: Host, call: ServerCall, message: Uint8Array): void 
       if (outcome.kind !== "hash") {
         const gone = outcome.kind === "compacted";
         fail(call, gone ? API_ERRORS.compacted : API_ERRORS.futureRevision);
+        return;
+      }
+      const error = refusal();
+      if (error !== null) {
+        fail(call, error);
         return;
       }
       const { hash, compactRevision, revision: hashRevision } = outcome.hash;

@@ -14,6 +14,7 @@ import { readPhases, type Phases, type Trace } from "../trace.ts";
 import { fail, failWith, READ_ERRORS } from "./answer.ts";
 import { describeRange } from "./describe.ts";
 import type { Host } from "./host.ts";
+import { outdated, type Principal } from "./principal.ts";
 
 /** Rows from which on a range is built in slices. */
 const LARGE_ROWS = 1_000;
@@ -55,17 +56,21 @@ export class RangeCall implements ReadWaiter, Trace {
   readonly #call: ServerCall;
   readonly #query: RangeQuery;
   #times: ReadTimes | null = null;
+  readonly #who: Principal | null;
 
-  constructor(host: Host, call: ServerCall, query: RangeQuery) {
+  constructor(host: Host, call: ServerCall, query: RangeQuery, who: Principal | null) {
     this.#host = host;
     this.#call = call;
     this.#query = query;
+    this.#who = who;
     call.trace = this;
   }
 
   onReadable(times: ReadTimes): void {
     this.#times = times;
-    serveRange(this.#host, this.#call, this.#query);
+    // What was allowed when it was asked may have been forbidden by a write that this read must see.
+    if (this.#host.machine.auth.enabled && failOutdated(this.#host, this.#call, this.#who)) return;
+    serveRange(this.#host, this.#call, this.#query, this.#who);
   }
 
   onReadFailure(failure: ReadFailure): void {
@@ -99,11 +104,16 @@ class LocalRange implements Trace {
 }
 
 /** Reads now, and answers now or later. */
-export function serveRange(host: Host, call: ServerCall, query: RangeQuery): void {
+export function serveRange(
+  host: Host,
+  call: ServerCall,
+  query: RangeQuery,
+  who: Principal | null,
+): void {
   if (call.ended) return;
   if (isLarge(host, query)) {
     call.trace ??= new LocalRange(query);
-    const large = new LargeRange(host, call, query);
+    const large = new LargeRange(host, call, query, who);
     call.context = large;
     timed(host.stats, host.config.warnApplyMs, large.run());
     return;
@@ -119,7 +129,9 @@ export function serveRange(host: Host, call: ServerCall, query: RangeQuery): voi
   call.trace ??= new LocalRange(query);
   timed(host.stats, host.config.warnApplyMs, outcome);
   outcome.then(
-    (rows) => answerRange(host, call, rows),
+    (rows) => {
+      if (!failOutdated(host, call, who)) answerRange(host, call, rows);
+    },
     (error: unknown) => failWith(call, error),
   );
 }
@@ -136,6 +148,13 @@ function timed(stats: MemberStats, warnMs: number, range: Promise<unknown>): voi
     (outcome) => onEnd(outcome !== false),
     () => onEnd(false),
   );
+}
+
+/** True if users or roles have changed since the question was allowed: it is refused. */
+function failOutdated(host: Host, call: ServerCall, who: Principal | null): boolean {
+  const error = outdated(host, who);
+  if (error !== null) fail(call, error);
+  return error !== null;
 }
 
 /** The client went away: a range that is being built stops. */
@@ -177,13 +196,15 @@ class LargeRange {
   readonly #query: RangeQuery;
   readonly #abort = new AbortController();
   readonly #parts: Uint8Array[] = [];
+  readonly #who: Principal | null;
   #taken = 0;
   #size = 0;
 
-  constructor(host: Host, call: ServerCall, query: RangeQuery) {
+  constructor(host: Host, call: ServerCall, query: RangeQuery, who: Principal | null) {
     this.#host = host;
     this.#call = call;
     this.#query = query;
+    this.#who = who;
   }
 
   cancel(): void {
@@ -215,6 +236,10 @@ class LargeRange {
         this.#call,
         outcome.kind === "future" ? API_ERRORS.futureRevision : API_ERRORS.compacted,
       );
+      return;
+    }
+    if (failOutdated(this.#host, this.#call, this.#who)) {
+      this.#release();
       return;
     }
     const { revision, more, count } = outcome;

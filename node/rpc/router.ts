@@ -10,9 +10,11 @@ import {
   Maintenance,
   Watch,
 } from "../../src/api/gen/methods.ts";
-import type { Method, Router, ServerCall, StreamReceiver } from "../../src/grpc/service.ts";
+import type { Method, Router, ServerCall } from "../../src/grpc/service.ts";
 import { NO_MEMBER } from "../../src/raft/types.ts";
 import { fail, failWith } from "./answer.ts";
+import { AUTH_HANDLERS } from "./auth.ts";
+import { DEAF, guardStream, guardUnary, type Open, type Unary } from "./authorise.ts";
 import * as cluster from "./cluster.ts";
 import { abandon } from "./contender.ts";
 import * as election from "./election.ts";
@@ -30,12 +32,6 @@ import { Reflection, REFLECTION_PATHS } from "./reflection.ts";
 import type { StreamWatchdog } from "./stream-watchdog.ts";
 import { openWatch } from "./watch.ts";
 
-type Unary = (host: Host, call: ServerCall, message: Uint8Array) => void;
-type Open = (host: Host, call: ServerCall) => StreamReceiver;
-
-/** A stream that was refused: whatever it says is not heard. */
-const DEAF: StreamReceiver = { onMessage() {}, onHalfClose() {}, onClose() {} };
-
 export function buildRouter(
   host: Host,
   watchdog: StreamWatchdog,
@@ -50,7 +46,8 @@ export function buildRouter(
     handle: (call, message) => {
       if (!isAdmitted(host, call, learner)) return;
       try {
-        handler(host, call, message);
+        if (host.machine.auth.enabled) guardUnary(host, call, message, handler);
+        else handler(host, call, message, null);
       } catch (error) {
         failWith(call, error);
       }
@@ -65,7 +62,7 @@ export function buildRouter(
     kind,
     open: (call) => {
       if (!isAdmitted(host, call, learner)) return DEAF;
-      const receiver = open(host, call);
+      const receiver = guardStream(host, call, open);
       return call.header("hasleader") === "true" ? watchdog.guard(call, receiver) : receiver;
     },
   });
@@ -94,6 +91,7 @@ export function buildRouter(
     [Maintenance.snapshot.path, stream(new SnapshotStreams().open, "serverStream", "served")],
     [Maintenance.moveLeader.path, unary(maintenance.moveLeader)],
   ]);
+  for (const [path, handler] of AUTH_HANDLERS) router.set(path, unary(handler));
   const local = new LocalCalls({ router, observer: null, onError });
   for (const [path, handler] of LOCAL) {
     const onHost: Unary = (_host, call, message) => handler(local, call, message);

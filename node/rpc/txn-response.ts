@@ -1,4 +1,5 @@
 /** TxnResponse and its likes, from what apply named: rows and earlier values are read here, where a client waits. */
+import type { ApiError } from "../../src/api/catalogue.ts";
 import { openWriter, type Writer } from "../../src/api/wire.ts";
 import {
   appendDeleteRangeBody,
@@ -12,7 +13,7 @@ import type { RangeRows } from "../../src/mvcc/range.ts";
 import type { Store } from "../../src/mvcc/store.ts";
 import type { HeaderFields } from "../../src/api/hot.ts";
 import type { ServerCall } from "../../src/grpc/service.ts";
-import { failWith } from "./answer.ts";
+import { fail, failWith } from "./answer.ts";
 import type { Host } from "./host.ts";
 import { toQuery } from "./range.ts";
 
@@ -23,13 +24,14 @@ type LoadedMap = ReadonlyMap<OpReply, Loaded>;
 /** Field tags: number * 8 + wire type. */
 const TAG = { succeeded: 16, responses: 26, range: 10, put: 18, deleteRange: 26, txn: 34 } as const;
 
-/** Reads what `op` names, answers, and lets go of it. */
+/** Reads what `op` names, answers, and lets go of it. `refusal` is asked again where reading took time. */
 export function answerWith(
   host: Host,
   call: ServerCall,
   op: OpReply,
   revision: number,
   release: () => void,
+  refusal: (() => ApiError | null) | null = null,
 ): void {
   let response: Uint8Array | Promise<Uint8Array>;
   try {
@@ -46,7 +48,11 @@ export function answerWith(
   }
   response
     .then(
-      (bytes) => call.reply(bytes),
+      (bytes) => {
+        const error = refusal === null ? null : refusal();
+        if (error === null) call.reply(bytes);
+        else fail(call, error);
+      },
       (error: unknown) => failWith(call, error),
     )
     .finally(release);

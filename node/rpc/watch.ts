@@ -1,5 +1,5 @@
 /** The Watch service: one stream, any number of watchers. */
-import { WATCH_REASONS } from "../../src/api/catalogue.ts";
+import { statusText, WATCH_REASONS, type ApiError } from "../../src/api/catalogue.ts";
 import {
   decodeWatchRequest,
   encodeWatchResponse,
@@ -8,9 +8,10 @@ import {
 } from "../../src/api/gen/watch.ts";
 import type { WatchCreateRequest, WatchResponse } from "../../src/api/gen/watch.ts";
 import { encodeWatchEventsRaw } from "../../src/api/hot.ts";
-import { toKey } from "../../src/base/bytes.ts";
+import { EMPTY, fromKey, toKey } from "../../src/base/bytes.ts";
 import type { ServerCall, StreamReceiver } from "../../src/grpc/service.ts";
 import type {
+  Watcher,
   WatchResponseParts as Delivery,
   WatchSink,
   WatchStream,
@@ -18,6 +19,8 @@ import type {
 import { corruptRefusal, fail, failWith } from "./answer.ts";
 import { headerOf } from "./headers.ts";
 import type { Host } from "./host.ts";
+import { identify, identityOf, lostIdentity, renewed, type Principal } from "./principal.ts";
+import type { Session } from "./sessions.ts";
 
 /** Of a response that concerns no watcher of the stream. */
 const NO_WATCHER = -1;
@@ -28,15 +31,30 @@ export function openWatch(host: Host, call: ServerCall): StreamReceiver {
   return new WatchCall(host, call);
 }
 
-class WatchCall implements StreamReceiver, WatchSink {
+type KeyRange = Pick<WatchCreateRequest, "key" | "rangeEnd">;
+
+const OPEN_END = Buffer.from([0]);
+
+/** What a watcher watches, as a request would ask for it. */
+function rangeOf({ key, end, isPoint }: Watcher): KeyRange {
+  const rangeEnd = isPoint ? EMPTY : end === null ? OPEN_END : fromKey(end);
+  return { key: fromKey(key), rangeEnd };
+}
+
+class WatchCall implements StreamReceiver, WatchSink, Session {
   readonly #host: Host;
   readonly #call: ServerCall;
   readonly #stream: WatchStream;
+  /** Of the watchers; null: none was created while authentication was on. */
+  #who: Principal | null = null;
+  /** Of the watcher that is being canceled. */
+  #cancelReason = "";
 
   constructor(host: Host, call: ServerCall) {
     this.#host = host;
     this.#call = call;
     this.#stream = host.watch.open(this);
+    host.logins.sessions.add(this);
   }
 
   get queuedBytes(): number {
@@ -73,7 +91,37 @@ class WatchCall implements StreamReceiver, WatchSink {
   }
 
   onClose(): void {
+    this.#host.logins.sessions.delete(this);
     this.#host.watch.close(this.#stream);
+  }
+
+  /** Cancels the watchers whose keys the user may not read any more. */
+  recheck(): void {
+    const { machine, watch } = this.#host;
+    if (!machine.auth.enabled) return;
+    this.#who ??= identityOf(this.#host, this.#call);
+    const lost = lostIdentity(this.#host, this.#who);
+    const claim = this.#who === null ? null : renewed(this.#host, this.#who);
+    for (const watcher of Array.from(this.#stream.watchers.values())) {
+      const error = claim === null ? lost : (lost ?? this.#refusal(claim, rangeOf(watcher)));
+      if (error === null) continue;
+      this.#cancelReason = statusText(error);
+      watch.cancel(this.#stream, watcher.id);
+      this.#cancelReason = "";
+    }
+  }
+
+  #refusal(who: Principal, range: KeyRange): ApiError | null {
+    return this.#host.machine.authoriser.keys(who, { kind: "watch", value: range });
+  }
+
+  /** What forbids to watch a range, asked as it came; null if nothing does. */
+  #createRefusal(request: WatchCreateRequest): ApiError | null {
+    if (!this.#host.machine.auth.enabled) return null;
+    const found = identify(this.#host, this.#call);
+    if (found.kind === "refused") return found.error;
+    this.#who = found.who;
+    return this.#refusal(found.who, request);
   }
 
   deliver(delivery: Delivery): void {
@@ -85,7 +133,11 @@ class WatchCall implements StreamReceiver, WatchSink {
         this.#respond(delivery.revision, { watchId: delivery.watchId, created: true });
         break;
       case "canceled":
-        this.#respond(delivery.revision, { watchId: delivery.watchId, canceled: true });
+        this.#respond(delivery.revision, {
+          watchId: delivery.watchId,
+          canceled: true,
+          cancelReason: this.#cancelReason,
+        });
         break;
       case "compacted":
         this.#respond(delivery.revision, {
@@ -101,9 +153,14 @@ class WatchCall implements StreamReceiver, WatchSink {
   }
 
   #create(request: WatchCreateRequest): void {
-    const refusal = corruptRefusal(this.#host);
+    const corrupt = corruptRefusal(this.#host);
+    if (corrupt !== null) {
+      fail(this.#call, corrupt);
+      return;
+    }
+    const refusal = request.startRevision < 0 ? null : this.#createRefusal(request);
     if (refusal !== null) {
-      fail(this.#call, refusal);
+      this.#refuse(statusText(refusal));
       return;
     }
     const outcome = this.#host.watch.create(this.#stream, {
@@ -117,12 +174,15 @@ class WatchCall implements StreamReceiver, WatchSink {
       watchId: request.watchId,
       fragment: request.fragment,
     });
-    if (outcome.kind === "created") return;
+    if (outcome.kind !== "created") this.#refuse(WATCH_REASONS[outcome.kind]);
+  }
+
+  #refuse(cancelReason: string): void {
     this.#respond(this.#host.machine.store.revision, {
       watchId: NO_WATCHER,
       created: true,
       canceled: true,
-      cancelReason: WATCH_REASONS[outcome.kind],
+      cancelReason,
     });
   }
 

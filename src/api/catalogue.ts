@@ -68,6 +68,8 @@ export type ApiErrorName =
   | "invalidAuthManagement"
   | "authOldRevision"
   | "noPasswordUser"
+  | "passwordTooLong"
+  | "verifyOnlyKey"
   | "noLeader"
   | "notLeader"
   | "leaderChanged"
@@ -151,6 +153,8 @@ export const API_ERRORS: Readonly<Record<ApiErrorName, ApiError>> = {
     "unknown",
     "auth: authentication failed, password was given for no password user",
   ),
+  passwordTooLong: bare("unknown", "bcrypt: password length exceeds 72 bytes"),
+  verifyOnlyKey: bare("unknown", "auth: token signing attempted with verify-only key"),
 
   noLeader: row("unavailable", "no leader"),
   notLeader: row(refused, "not leader"),

@@ -1,4 +1,6 @@
 /** Alarms: raised and cleared through the log, so that all members refuse the same writes. */
+import { API_ERRORS, type ApiError } from "../api/catalogue.ts";
+import type { CommandKind } from "../api/gen/command.ts";
 import { Bucket } from "../backend/buckets.ts";
 import type { BucketWriter } from "../backend/backend.ts";
 import {
@@ -8,6 +10,7 @@ import {
   encodeAlarmMember,
 } from "../api/gen/maintenance.ts";
 import type { AlarmMember, AlarmRequest } from "../api/gen/maintenance.ts";
+import { holdsPut } from "./command.ts";
 
 export class Alarms {
   readonly #writer: BucketWriter;
@@ -36,6 +39,26 @@ export class Alarms {
   /** The history of `member` is known to be wrong: what it would read must not be told to anybody. */
   isCorrupt(member: bigint): boolean {
     return this.#raised.size > 0 && this.#raised.has(`${AlarmType.corrupt}/${member}`);
+  }
+
+  /** What the alarms forbid. NOSPACE refuses growth alone; CORRUPT every write. */
+  refusal(kind: CommandKind): ApiError | null {
+    switch (kind.kind) {
+      case "put":
+      case "leaseGrant":
+        if (this.isRaised(AlarmType.nospace)) return API_ERRORS.noSpace;
+        break;
+      case "txn":
+        if (this.isRaised(AlarmType.nospace) && holdsPut(kind.value)) return API_ERRORS.noSpace;
+        break;
+      case "deleteRange":
+      case "compaction":
+      case "leaseRevoke":
+        break;
+      default:
+        return null;
+    }
+    return this.isRaised(AlarmType.corrupt) ? API_ERRORS.corrupt : null;
   }
 
   /** The alarms that the request concerns, as etcd answers them. */

@@ -2,9 +2,10 @@
  * Log entries: one protobuf envelope (`quorate.Command`) around a client's request, whose bytes go in as they came.
  *
  * ```
- * 0x08 | request id, varint | tag of the kind, varint | length, varint | request
+ * 0x08 | request id, varint | on whose behalf | tag of the kind, varint | length, varint | request
  * ```
- * The request id comes first, so that its owner can be told without decoding the rest.
+ * The request id comes first, so that its owner can be told without decoding the rest. On whose behalf is nothing for a
+ * client while authentication is off; else user (field 2), revision of the auth store (3) and `own` (12), those not zero.
  */
 import type { TxnRequest } from "../api/gen/kv.ts";
 import { assert } from "../base/assert.ts";
@@ -22,27 +23,61 @@ export const CommandField = {
   memberAttributes: 16,
   membership: 17,
   clusterVersion: 18,
+  authEnable: 32,
+  authDisable: 33,
+  authenticate: 35,
+  authUserAdd: 36,
+  authUserDelete: 39,
+  authUserChangePassword: 40,
+  authUserGrantRole: 41,
+  authUserRevokeRole: 42,
+  authRoleAdd: 43,
+  authRoleDelete: 46,
+  authRoleGrantPermission: 47,
+  authRoleRevokePermission: 48,
 } as const;
 export type CommandField = (typeof CommandField)[keyof typeof CommandField];
 
+/** On whose behalf an entry is proposed. */
+export interface Origin {
+  /** Empty if `own`. */
+  readonly user: string;
+  /** What the auth store was at when the user was identified. */
+  readonly authRevision: number;
+  /** The member's own: no permissions are looked at. */
+  readonly own: boolean;
+}
+
+/** Of what the cluster asks of itself. */
+export const OWN_ORIGIN: Origin = { user: "", authRevision: 0, own: true };
+
 const REQUEST_ID_TAG = 0x08;
+const USER_TAG = 0x12;
+const AUTH_REVISION_TAG = 0x18;
+const OWN_TAG = 0x60;
 const LENGTH_DELIMITED = 2;
 const HEAD_BYTES_MAX = 1 + 10 + 2 + 5;
+/** Without the user's name. */
+const ORIGIN_BYTES_MAX = 1 + 5 + 1 + 8 + 2;
 const TWO_28 = 2 ** 28;
 const TWO_20 = 2 ** 20;
 
 /**
- * The entry of a request. `prefix` and `sequence` are the upper 16 and the lower 48 bits of its id; `body` is copied.
+ * The entry of a request. `prefix` and `sequence` are the upper 16 and the lower 48 bits of its id; `body` is copied. A null
+ * `origin` is a client of whom nobody asked who it is.
  */
 export function encodeCommand(
   prefix: number,
   sequence: number,
   field: CommandField,
   body: Uint8Array,
+  origin: Origin | null = null,
 ): Uint8Array {
-  const bytes = Buffer.allocUnsafe(HEAD_BYTES_MAX + body.length);
+  const originBytes = origin === null ? 0 : ORIGIN_BYTES_MAX + Buffer.byteLength(origin.user);
+  const bytes = Buffer.allocUnsafe(HEAD_BYTES_MAX + originBytes + body.length);
   bytes[0] = REQUEST_ID_TAG;
   let at = writeRequestId(bytes, prefix, sequence);
+  if (origin !== null) at = writeOrigin(bytes, at, origin);
   at = writeVarint(bytes, at, field * 8 + LENGTH_DELIMITED);
   at = writeVarint(bytes, at, body.length);
   bytes.set(body, at);
@@ -87,6 +122,26 @@ function writeRequestId(bytes: Buffer, prefix: number, sequence: number): number
   at = writeGroups(bytes, at, middle, 4);
   bytes[at++] = (high & 0x7f) | 0x80;
   bytes[at++] = high >>> 7;
+  return at;
+}
+
+function writeOrigin(bytes: Buffer, from: number, origin: Origin): number {
+  let at = from;
+  if (origin.user !== "") {
+    bytes[at++] = USER_TAG;
+    at = writeVarint(bytes, at, Buffer.byteLength(origin.user));
+    at += bytes.write(origin.user, at, "utf8");
+  }
+  if (origin.authRevision > 0) {
+    bytes[at++] = AUTH_REVISION_TAG;
+    let rest = origin.authRevision; // may have more than 32 bits
+    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes[at++] = (rest % 0x80) | 0x80;
+    bytes[at++] = rest;
+  }
+  if (origin.own) {
+    bytes[at++] = OWN_TAG;
+    bytes[at++] = 1;
+  }
   return at;
 }
 

@@ -4,62 +4,27 @@
  */
 import { assert, unreachable } from "../base/assert.ts";
 import { QuorateError } from "../base/errors.ts";
-import type { Clock } from "../base/ports.ts";
 import { API_ERRORS, type ApiError } from "../api/catalogue.ts";
 import { decodeCommand } from "../api/gen/command.ts";
 import type { Command, CommandKind } from "../api/gen/command.ts";
 import type { TxnRequest } from "../api/gen/kv.ts";
-import { AlarmType } from "../api/gen/maintenance.ts";
+import { Auth } from "../auth/auth.ts";
 import type { Backend } from "../backend/backend.ts";
-import { BackendBuffer, type Later } from "../backend/buffer.ts";
+import { BackendBuffer } from "../backend/buffer.ts";
 import { Bucket } from "../backend/buckets.ts";
 import { readBucket } from "../backend/scan.ts";
 import { Lessor } from "../lease/lessor.ts";
-import type { Change } from "../mvcc/change.ts";
 import { SUB_MAX } from "../mvcc/key-index.ts";
-import type { Pace } from "../mvcc/pace.ts";
-import type { Revision } from "../mvcc/revision.ts";
 import { Store } from "../mvcc/store.ts";
 import type { WriteTxn } from "../mvcc/write-txn.ts";
 import { Alarms } from "./alarms.ts";
-import { holdsPut, readRequestId, type RequestId } from "./command.ts";
+import { applyAuth, AUTH_CODECS } from "./auth-commands.ts";
+import { Authoriser } from "./authorise.ts";
+import { readRequestId, type RequestId } from "./command.ts";
 import { Members, type Member } from "./members.ts";
+import type { LogEntry, MachineEvents, MachineOptions } from "./ports.ts";
 import { oldestNamed, type OpReply, type Reply } from "./reply.ts";
 import { Executor } from "./txn.ts";
-
-/** An entry as the log has it; `index` and `term` are counted by Raft. */
-export interface LogEntry {
-  readonly index: number;
-  readonly term: number;
-  readonly data: Uint8Array;
-}
-
-export interface MachineOptions {
-  readonly backend: Backend;
-  readonly clock: Clock;
-  readonly pace: Pace;
-  /** How long small batches wait for company on their way to the store; default: not at all. */
-  readonly later?: Later;
-  readonly valueCacheBytes: number;
-  readonly compactionBatchRevisions: number;
-  readonly compactionSleepMs: number;
-  /** The state is damaged or its store refuses: the process must end. */
-  readonly onFatal: (error: unknown) => void;
-  /** Upper 16 bits of the request ids of this member. */
-  readonly requestPrefix: number;
-}
-
-/** What the machine tells its member. Called while an entry is applied, or right after. */
-export interface MachineEvents {
-  /** Whether somebody here waits for this request. */
-  isWaiting(sequence: number): boolean;
-  onReply(sequence: number, reply: Reply): void;
-  /** The changes of one main revision, in order. */
-  onChanges(revision: Revision, changes: readonly Change[]): void;
-  onMembers(): void;
-  /** An entry is through: what kind of command it held, and whether it ended without an error. */
-  onApplied(kind: CommandKind["kind"], succeeded: boolean): void;
-}
 
 const CLUSTER_VERSION_KEY = Buffer.from("clusterVersion");
 const KEYS_REVOKED_PER_SLICE = 4_000;
@@ -71,6 +36,8 @@ export class Machine {
   readonly lessor: Lessor;
   readonly members: Members;
   readonly alarms: Alarms;
+  readonly auth: Auth;
+  readonly authoriser: Authoriser;
   readonly #options: MachineOptions;
   readonly #executor: Executor;
   readonly #requestId: RequestId = { prefix: 0, sequence: 0 };
@@ -99,7 +66,12 @@ export class Machine {
       readBucket(options.backend, bucket, buffer.totals(bucket));
     const lessor = new Lessor(buffer, await rows(Bucket.lease));
     for (const [key, id] of store.takeLeases()) if (lessor.has(id)) lessor.attach(id, key);
-    const machine = new Machine(options, buffer, store, lessor);
+    const auth = new Auth(buffer, AUTH_CODECS, {
+      auth: await rows(Bucket.auth),
+      users: await rows(Bucket.users),
+      roles: await rows(Bucket.roles),
+    });
+    const machine = new Machine(options, buffer, store, lessor, auth);
     for (const [, payload] of await rows(Bucket.members)) machine.members.load(payload);
     for (const [, payload] of await rows(Bucket.alarms)) machine.alarms.load(payload);
     return machine;
@@ -110,6 +82,7 @@ export class Machine {
     buffer: BackendBuffer,
     store: Store,
     lessor: Lessor,
+    auth: Auth,
   ) {
     this.#options = options;
     this.backend = options.backend;
@@ -118,6 +91,8 @@ export class Machine {
     this.lessor = lessor;
     this.members = new Members(buffer);
     this.alarms = new Alarms(buffer);
+    this.auth = auth;
+    this.authoriser = new Authoriser(auth, lessor);
     this.#executor = new Executor(store, this.lessor);
     const version = buffer.getSync(Bucket.meta, CLUSTER_VERSION_KEY);
     this.#clusterVersion = version === undefined ? null : Buffer.from(version).toString();
@@ -215,7 +190,7 @@ export class Machine {
       );
     }
     this.#kind = kind.kind;
-    const refusal = this.#refusal(kind);
+    const refusal = this.#refusal(command, kind);
     if (refusal !== null) return this.#error(refusal);
     switch (kind.kind) {
       case "put":
@@ -227,12 +202,20 @@ export class Machine {
       case "compaction":
         return this.#compact(kind.value.revision);
       default:
-        return this.#startOther(kind);
+        return this.#startOther(command, kind);
     }
   }
 
+  #refusal(command: Command, kind: CommandKind): ApiError | null {
+    if (this.auth.enabled && !command.own) {
+      const error = this.authoriser.entry(command, kind);
+      if (error !== null) return error;
+    }
+    return this.alarms.refusal(kind);
+  }
+
   /** Everything that is not a write to the key space. */
-  #startOther(kind: CommandKind): Reply | Generator<undefined, Reply> {
+  #startOther(command: Command, kind: CommandKind): Reply | Generator<undefined, Reply> {
     switch (kind.kind) {
       case "leaseGrant":
         return this.#leaseGrant(kind.value.id, kind.value.ttl);
@@ -262,32 +245,27 @@ export class Machine {
         this.buffer.put(Bucket.meta, CLUSTER_VERSION_KEY, Buffer.from(kind.value.version));
         return this.#done();
       default:
+        return this.#auth(command, kind);
+    }
+  }
+
+  #auth(command: Command, kind: CommandKind): Reply {
+    const index = this.appliedIndex + 1;
+    const outcome = applyAuth(this.auth, command, index, this.#options.clock.now());
+    switch (outcome?.kind) {
+      case "error":
+        return this.#error(outcome.error);
+      case "changed":
+        this.#events?.onAuth();
+        return this.#done();
+      case "granted":
+        return { kind: "authenticated", index, revision: this.store.revision };
+      default:
         throw new QuorateError(
           "storage",
           `the log holds '${kind.kind}', which this release does not apply: run the release that wrote it`,
         );
     }
-  }
-
-  /** What the alarms forbid. NOSPACE refuses growth alone; CORRUPT every write. */
-  #refusal(kind: CommandKind): ApiError | null {
-    switch (kind.kind) {
-      case "put":
-      case "leaseGrant":
-        if (this.alarms.isRaised(AlarmType.nospace)) return API_ERRORS.noSpace;
-        break;
-      case "txn":
-        if (this.alarms.isRaised(AlarmType.nospace) && holdsPut(kind.value))
-          return API_ERRORS.noSpace;
-        break;
-      case "deleteRange":
-      case "compaction":
-      case "leaseRevoke":
-        break;
-      default:
-        return null;
-    }
-    return this.alarms.isRaised(AlarmType.corrupt) ? API_ERRORS.corrupt : null;
   }
 
   #put(kind: Extract<CommandKind, { kind: "put" }>): Reply {

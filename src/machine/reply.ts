@@ -64,6 +64,8 @@ export type Reply =
       readonly revision: Revision;
     }
   | { readonly kind: "alarm"; readonly alarms: readonly AlarmMember[]; readonly revision: Revision }
+  /** A token is known from the entry at `index` on. */
+  | { readonly kind: "authenticated"; readonly index: number; readonly revision: Revision }
   | { readonly kind: "done"; readonly revision: Revision };
 
 /** The oldest revision that reading a reply will need, at most `newest`. */

@@ -49,7 +49,7 @@ const TABLE: Readonly<Record<string, readonly string[]>> = {
   ],
   "src/x509/": ["src/base/", "node:crypto"],
   "src/client/": ["src/base/", "src/api/", "@grpc/grpc-js", "node:tls", "node:fs"],
-  "node/": ["src/", "node:*", "@grpc/grpc-js", "pino", "prom-client", "yaml"],
+  "node/": ["src/", "node:*", "@grpc/grpc-js", "bcryptjs", "pino", "prom-client", "yaml"],
   "operator/": ["src/base/", "src/api/", "src/client/", "node:*", "pino", "prom-client", "yaml"],
   "operator/kube/": ["src/base/", "operator/", "node:*", "@kubernetes/client-node"],
 };

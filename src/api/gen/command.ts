@@ -4,8 +4,8 @@ import { openReader } from "../reader.ts";
 import type { Reader } from "../reader.ts";
 import { openWriter } from "../wire.ts";
 import type { Writer } from "../wire.ts";
-import { appendAuthDisableRequest, mergeAuthDisableRequest, authDisableRequest, appendAuthEnableRequest, mergeAuthEnableRequest, authEnableRequest, appendAuthRoleAddRequest, mergeAuthRoleAddRequest, authRoleAddRequest, appendAuthRoleDeleteRequest, mergeAuthRoleDeleteRequest, authRoleDeleteRequest, appendAuthRoleGetRequest, mergeAuthRoleGetRequest, authRoleGetRequest, appendAuthRoleGrantPermissionRequest, mergeAuthRoleGrantPermissionRequest, authRoleGrantPermissionRequest, appendAuthRoleListRequest, mergeAuthRoleListRequest, authRoleListRequest, appendAuthRoleRevokePermissionRequest, mergeAuthRoleRevokePermissionRequest, authRoleRevokePermissionRequest, appendAuthStatusRequest, mergeAuthStatusRequest, authStatusRequest, appendAuthUserAddRequest, mergeAuthUserAddRequest, authUserAddRequest, appendAuthUserChangePasswordRequest, mergeAuthUserChangePasswordRequest, authUserChangePasswordRequest, appendAuthUserDeleteRequest, mergeAuthUserDeleteRequest, authUserDeleteRequest, appendAuthUserGetRequest, mergeAuthUserGetRequest, authUserGetRequest, appendAuthUserGrantRoleRequest, mergeAuthUserGrantRoleRequest, authUserGrantRoleRequest, appendAuthUserListRequest, mergeAuthUserListRequest, authUserListRequest, appendAuthUserRevokeRoleRequest, mergeAuthUserRevokeRoleRequest, authUserRevokeRoleRequest } from "./auth-service.ts";
-import type { AuthDisableRequest, AuthEnableRequest, AuthRoleAddRequest, AuthRoleDeleteRequest, AuthRoleGetRequest, AuthRoleGrantPermissionRequest, AuthRoleListRequest, AuthRoleRevokePermissionRequest, AuthStatusRequest, AuthUserAddRequest, AuthUserChangePasswordRequest, AuthUserDeleteRequest, AuthUserGetRequest, AuthUserGrantRoleRequest, AuthUserListRequest, AuthUserRevokeRoleRequest } from "./auth-service.ts";
+import { appendAuthDisableRequest, mergeAuthDisableRequest, authDisableRequest, appendAuthEnableRequest, mergeAuthEnableRequest, authEnableRequest, appendAuthRoleAddRequest, mergeAuthRoleAddRequest, authRoleAddRequest, appendAuthRoleDeleteRequest, mergeAuthRoleDeleteRequest, authRoleDeleteRequest, appendAuthRoleGrantPermissionRequest, mergeAuthRoleGrantPermissionRequest, authRoleGrantPermissionRequest, appendAuthRoleRevokePermissionRequest, mergeAuthRoleRevokePermissionRequest, authRoleRevokePermissionRequest, appendAuthUserAddRequest, mergeAuthUserAddRequest, authUserAddRequest, appendAuthUserChangePasswordRequest, mergeAuthUserChangePasswordRequest, authUserChangePasswordRequest, appendAuthUserDeleteRequest, mergeAuthUserDeleteRequest, authUserDeleteRequest, appendAuthUserGrantRoleRequest, mergeAuthUserGrantRoleRequest, authUserGrantRoleRequest, appendAuthUserRevokeRoleRequest, mergeAuthUserRevokeRoleRequest, authUserRevokeRoleRequest } from "./auth-service.ts";
+import type { AuthDisableRequest, AuthEnableRequest, AuthRoleAddRequest, AuthRoleDeleteRequest, AuthRoleGrantPermissionRequest, AuthRoleRevokePermissionRequest, AuthUserAddRequest, AuthUserChangePasswordRequest, AuthUserDeleteRequest, AuthUserGrantRoleRequest, AuthUserRevokeRoleRequest } from "./auth-service.ts";
 import { appendCompactionRequest, mergeCompactionRequest, compactionRequest, appendDeleteRangeRequest, mergeDeleteRangeRequest, deleteRangeRequest, appendPutRequest, mergePutRequest, putRequest, appendTxnRequest, mergeTxnRequest, txnRequest } from "./kv.ts";
 import type { CompactionRequest, DeleteRangeRequest, PutRequest, TxnRequest } from "./kv.ts";
 import { appendLeaseGrantRequest, mergeLeaseGrantRequest, leaseGrantRequest, appendLeaseRevokeRequest, mergeLeaseRevokeRequest, leaseRevokeRequest } from "./lease.ts";
@@ -28,18 +28,13 @@ export type CommandKind =
   | { kind: "downgrade"; value: DowngradeInfo }
   | { kind: "authEnable"; value: AuthEnableRequest }
   | { kind: "authDisable"; value: AuthDisableRequest }
-  | { kind: "authStatus"; value: AuthStatusRequest }
   | { kind: "authenticate"; value: TokenGrant }
   | { kind: "authUserAdd"; value: AuthUserAddRequest }
-  | { kind: "authUserGet"; value: AuthUserGetRequest }
-  | { kind: "authUserList"; value: AuthUserListRequest }
   | { kind: "authUserDelete"; value: AuthUserDeleteRequest }
   | { kind: "authUserChangePassword"; value: AuthUserChangePasswordRequest }
   | { kind: "authUserGrantRole"; value: AuthUserGrantRoleRequest }
   | { kind: "authUserRevokeRole"; value: AuthUserRevokeRoleRequest }
   | { kind: "authRoleAdd"; value: AuthRoleAddRequest }
-  | { kind: "authRoleGet"; value: AuthRoleGetRequest }
-  | { kind: "authRoleList"; value: AuthRoleListRequest }
   | { kind: "authRoleDelete"; value: AuthRoleDeleteRequest }
   | { kind: "authRoleGrantPermission"; value: AuthRoleGrantPermissionRequest }
   | { kind: "authRoleRevokePermission"; value: AuthRoleRevokePermissionRequest };
@@ -48,15 +43,17 @@ export type CommandKind =
 export interface Command {
   /** Whose proposal this is: never reused, so that an answer finds its caller. 0 if nobody waits. */
   requestId: bigint;
-  /** Empty: authentication was off, or the cluster itself asks. */
+  /** Empty: authentication was off when it was proposed, or `own`. */
   user: string;
   /** Of the user's token: apply refuses it where the auth store has moved on. */
   authRevision: number;
+  /** The cluster itself asks, or asked on the word of whoever checked the client: no user's permissions are looked at. */
+  own: boolean;
   kind: CommandKind | null;
 }
 
 export function command(init: Partial<Command> | null = null): Command {
-  const m: Command = { requestId: 0n, user: "", authRevision: 0, kind: null };
+  const m: Command = { requestId: 0n, user: "", authRevision: 0, own: false, kind: null };
   return init === null ? m : Object.assign(m, init);
 }
 
@@ -75,16 +72,6 @@ export function appendCommand(w: Writer, m: Command): void {
     const before = w.size;
     appendAuthRoleDeleteRequest(w, m.kind.value);
     w.wrap(370, before);
-  }
-  if (m.kind?.kind === "authRoleList") {
-    const before = w.size;
-    appendAuthRoleListRequest(w, m.kind.value);
-    w.wrap(362, before);
-  }
-  if (m.kind?.kind === "authRoleGet") {
-    const before = w.size;
-    appendAuthRoleGetRequest(w, m.kind.value);
-    w.wrap(354, before);
   }
   if (m.kind?.kind === "authRoleAdd") {
     const before = w.size;
@@ -111,16 +98,6 @@ export function appendCommand(w: Writer, m: Command): void {
     appendAuthUserDeleteRequest(w, m.kind.value);
     w.wrap(314, before);
   }
-  if (m.kind?.kind === "authUserList") {
-    const before = w.size;
-    appendAuthUserListRequest(w, m.kind.value);
-    w.wrap(306, before);
-  }
-  if (m.kind?.kind === "authUserGet") {
-    const before = w.size;
-    appendAuthUserGetRequest(w, m.kind.value);
-    w.wrap(298, before);
-  }
   if (m.kind?.kind === "authUserAdd") {
     const before = w.size;
     appendAuthUserAddRequest(w, m.kind.value);
@@ -130,11 +107,6 @@ export function appendCommand(w: Writer, m: Command): void {
     const before = w.size;
     appendTokenGrant(w, m.kind.value);
     w.wrap(282, before);
-  }
-  if (m.kind?.kind === "authStatus") {
-    const before = w.size;
-    appendAuthStatusRequest(w, m.kind.value);
-    w.wrap(274, before);
   }
   if (m.kind?.kind === "authDisable") {
     const before = w.size;
@@ -165,6 +137,9 @@ export function appendCommand(w: Writer, m: Command): void {
     const before = w.size;
     appendMemberAttributes(w, m.kind.value);
     w.wrap(130, before);
+  }
+  if (m.own) {
+    w.bool(96, m.own);
   }
   if (m.kind?.kind === "leaseCheckpoint") {
     const before = w.size;
@@ -223,7 +198,7 @@ export function encodeCommand(m: Command): Uint8Array {
   return w.finish();
 }
 
-const KNOWN_Command: ReadonlySet<number> = new Set([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 16, 17, 18, 19, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48]);
+const KNOWN_Command: ReadonlySet<number> = new Set([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 16, 17, 18, 19, 32, 33, 35, 36, 39, 40, 41, 42, 43, 46, 47, 48]);
 
 export function mergeCommand(r: Reader, m: Command): Command {
   while (r.at < r.end) {
@@ -289,6 +264,10 @@ export function mergeCommand(r: Reader, m: Command): Command {
         r.leave(outer);
         break;
       }
+      case 96: {
+        m.own = r.bool();
+        break;
+      }
       case 130: {
         const outer = r.enter();
         m.kind = { kind: "memberAttributes", value: mergeMemberAttributes(r, (m.kind?.kind === "memberAttributes" ? m.kind.value : null) ?? memberAttributes()) };
@@ -325,12 +304,6 @@ export function mergeCommand(r: Reader, m: Command): Command {
         r.leave(outer);
         break;
       }
-      case 274: {
-        const outer = r.enter();
-        m.kind = { kind: "authStatus", value: mergeAuthStatusRequest(r, (m.kind?.kind === "authStatus" ? m.kind.value : null) ?? authStatusRequest()) };
-        r.leave(outer);
-        break;
-      }
       case 282: {
         const outer = r.enter();
         m.kind = { kind: "authenticate", value: mergeTokenGrant(r, (m.kind?.kind === "authenticate" ? m.kind.value : null) ?? tokenGrant()) };
@@ -340,18 +313,6 @@ export function mergeCommand(r: Reader, m: Command): Command {
       case 290: {
         const outer = r.enter();
         m.kind = { kind: "authUserAdd", value: mergeAuthUserAddRequest(r, (m.kind?.kind === "authUserAdd" ? m.kind.value : null) ?? authUserAddRequest()) };
-        r.leave(outer);
-        break;
-      }
-      case 298: {
-        const outer = r.enter();
-        m.kind = { kind: "authUserGet", value: mergeAuthUserGetRequest(r, (m.kind?.kind === "authUserGet" ? m.kind.value : null) ?? authUserGetRequest()) };
-        r.leave(outer);
-        break;
-      }
-      case 306: {
-        const outer = r.enter();
-        m.kind = { kind: "authUserList", value: mergeAuthUserListRequest(r, (m.kind?.kind === "authUserList" ? m.kind.value : null) ?? authUserListRequest()) };
         r.leave(outer);
         break;
       }
@@ -382,18 +343,6 @@ export function mergeCommand(r: Reader, m: Command): Command {
       case 346: {
         const outer = r.enter();
         m.kind = { kind: "authRoleAdd", value: mergeAuthRoleAddRequest(r, (m.kind?.kind === "authRoleAdd" ? m.kind.value : null) ?? authRoleAddRequest()) };
-        r.leave(outer);
-        break;
-      }
-      case 354: {
-        const outer = r.enter();
-        m.kind = { kind: "authRoleGet", value: mergeAuthRoleGetRequest(r, (m.kind?.kind === "authRoleGet" ? m.kind.value : null) ?? authRoleGetRequest()) };
-        r.leave(outer);
-        break;
-      }
-      case 362: {
-        const outer = r.enter();
-        m.kind = { kind: "authRoleList", value: mergeAuthRoleListRequest(r, (m.kind?.kind === "authRoleList" ? m.kind.value : null) ?? authRoleListRequest()) };
         r.leave(outer);
         break;
       }
@@ -684,20 +633,24 @@ export function decodeClusterVersionSet(buffer: Uint8Array, start = 0, end: numb
   return mergeClusterVersionSet(openReader(buffer, start, end), clusterVersionSet());
 }
 
-/** A token that every member shall know. The password was judged by the member that proposed it and never travels. */
+/**
+ * A token that every member shall know. The password was judged by the member that proposed it and never travels; nor does
+ * the token.
+ */
 export interface TokenGrant {
   name: string;
-  token: string;
+  /** SHA-256 of the token's letters, base64url. The rest of the token is the index of this entry. */
+  digest: string;
 }
 
 export function tokenGrant(init: Partial<TokenGrant> | null = null): TokenGrant {
-  const m: TokenGrant = { name: "", token: "" };
+  const m: TokenGrant = { name: "", digest: "" };
   return init === null ? m : Object.assign(m, init);
 }
 
 export function appendTokenGrant(w: Writer, m: TokenGrant): void {
-  if (m.token !== "") {
-    w.string(18, m.token);
+  if (m.digest !== "") {
+    w.string(18, m.digest);
   }
   if (m.name !== "") {
     w.string(10, m.name);
@@ -721,7 +674,7 @@ export function mergeTokenGrant(r: Reader, m: TokenGrant): TokenGrant {
         break;
       }
       case 18: {
-        m.token = r.string();
+        m.digest = r.string();
         break;
       }
       default:

@@ -85,6 +85,8 @@ const BARE: Readonly<Record<string, number>> = {
   "context canceled": 1,
   "context deadline exceeded": 4,
   "auth: authentication failed, password was given for no password user": 2,
+  "auth: token signing attempted with verify-only key": 2,
+  "bcrypt: password length exceeds 72 bytes": 2,
   "not a primary lessor": 2,
   "election: no leader": 2,
   "election: not leader": 2,

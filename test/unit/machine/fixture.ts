@@ -17,7 +17,8 @@ import type {
 import { MemoryBackend } from "../../../src/backend/memory.ts";
 import { present } from "../../../src/base/assert.ts";
 import { toKey } from "../../../src/base/bytes.ts";
-import { Machine, type LogEntry, type MachineEvents } from "../../../src/machine/machine.ts";
+import { Machine } from "../../../src/machine/machine.ts";
+import type { LogEntry, MachineEvents } from "../../../src/machine/ports.ts";
 import type { Reply } from "../../../src/machine/reply.ts";
 import type { Change } from "../../../src/mvcc/change.ts";
 import { plainQuery } from "../../../src/mvcc/range.ts";
@@ -50,6 +51,7 @@ export class MachineFixture implements MachineEvents {
   readonly changes: Map<number, readonly Change[]> = new Map();
   membersChanged = 0;
   readonly applied: string[] = [];
+  authChanged = 0;
   readonly #waits: (index: number) => boolean;
 
   static async open(options: MachineFixtureOptions = {}): Promise<MachineFixture> {
@@ -99,6 +101,10 @@ export class MachineFixture implements MachineEvents {
 
   onApplied(kind: string, succeeded: boolean): void {
     this.applied.push(succeeded ? kind : `${kind} failed`);
+  }
+
+  onAuth(): void {
+    this.authChanged++;
   }
 
   get nextIndex(): number {

@@ -172,7 +172,10 @@ describe("Machine: an entry it cannot apply", () => {
       QuorateError,
     );
     const other = await MachineFixture.open();
-    const data = entryData(1, { kind: "authEnable", value: {} });
+    const data = entryData(1, {
+      kind: "downgrade",
+      value: { enabled: false, targetVersion: "" },
+    });
     assert.throws(() => other.applyData(data), QuorateError);
   });
 

@@ -188,6 +188,7 @@ export class Member {
       onChanges: () => {},
       onMembers: () => {},
       onApplied: () => {},
+      onAuth: () => {},
     });
   }
 
