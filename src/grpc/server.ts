@@ -1,20 +1,22 @@
 /** The listener: takes sockets, finds out what they speak, and hands them to HTTP/2 or HTTP/1.1. */
 import { METHODS } from "node:http";
 import { createServer as createTcpServer, type Server as TcpServer, type Socket } from "node:net";
-import {
-  createServer as createTlsServer,
-  type SecureContextOptions,
-  type Server as TlsServer,
-  type TlsOptions,
-} from "node:tls";
+import type { SecureContextOptions, Server as TlsServer } from "node:tls";
 import { Connection } from "./connection.ts";
 import { type Counters, Engine, type EngineOptions } from "./engine.ts";
 import { CLIENT_PREFACE } from "./frame.ts";
 import { Http1 } from "./http1.ts";
+import { createTlsListener, type TlsTerms } from "./tls.ts";
 
 const PREFACE = Buffer.from(CLIENT_PREFACE, "latin1");
+/** The content type of a TLS record that carries a ClientHello; no method of HTTP begins so. */
+const TLS_HANDSHAKE = 0x16;
 const SWEEP_MS_MAX = 1_000;
 const SWEEP_MS_MIN = 10;
+
+export type ListenAddress =
+  | { readonly host: string; readonly port: number }
+  | { readonly path: string };
 
 export class GrpcServer {
   readonly counters: Counters;
@@ -40,22 +42,22 @@ export class GrpcServer {
     });
   }
 
-  /** Listens, over TLS unless `tls` is null; may be called for several addresses. Port 0 takes a free one. Rejects if refused. */
-  async listen(
-    at: { readonly host: string; readonly port: number },
-    tls: TlsOptions | null,
-  ): Promise<{ port: number }> {
+  /**
+   * Listens, over TLS unless `tls` is null; may be called for several addresses. Port 0 takes a free one; a unix socket has
+   * none, and answers 0. Rejects if refused.
+   */
+  async listen(at: ListenAddress, tls: TlsTerms | null): Promise<{ port: number }> {
     const listener = tls === null ? this.#listenPlain() : this.#listenTls(tls);
     this.#listeners.push(listener);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     listener.once("error", reject);
-    listener.listen({ host: at.host, port: at.port, backlog: 1024 }, resolve);
+    listener.listen({ ...at, backlog: 1024 }, resolve);
     await promise;
     listener.off("error", reject);
     listener.on("error", (error) => this.#engine.options.onError(error, "listener"));
     this.#startSweeper();
     const address = listener.address();
-    return { port: address !== null && typeof address === "object" ? address.port : at.port };
+    return { port: address !== null && typeof address === "object" ? address.port : 0 };
   }
 
   /** Sends what this turn has said, one write a connection. Without it the same happens at the end of the event loop's turn. */
@@ -116,25 +118,35 @@ export class GrpcServer {
     return listener;
   }
 
-  #listenTls(tls: TlsOptions): TlsServer {
-    const { limits } = this.#engine;
-    const listener = createTlsServer({
-      ...tls,
-      ALPNProtocols: ["h2", "http/1.1"],
-      handshakeTimeout: limits.handshakeTimeoutMs,
-      noDelay: true,
-    });
-    // Counted from the TCP connection on, so that handshakes count against the cap.
-    listener.on("connection", (socket: Socket) => this.#admit(socket));
-    listener.on("secureConnection", (socket) => {
-      socket.on("error", ignore);
+  #listenTls(terms: TlsTerms): TcpServer {
+    const secure = createTlsListener(terms, this.#engine.limits.handshakeTimeoutMs, (socket) => {
       if (socket.alpnProtocol === "h2") this.#serve(socket, null);
       else if (socket.alpnProtocol === "http/1.1") this.#http1.accept(socket, null);
       else this.#sniff(socket);
     });
-    listener.on("tlsClientError", (_error, socket) => socket.destroy());
-    this.#tlsListeners.push(listener);
-    return listener;
+    this.#tlsListeners.push(secure);
+    if (!terms.plaintextToo) {
+      // Counted from the TCP connection on, so that handshakes count against the cap.
+      secure.on("connection", (socket: Socket) => this.#admit(socket));
+      return secure;
+    }
+    return createTcpServer({ noDelay: true, pauseOnConnect: true }, (socket) => {
+      if (this.#admit(socket)) this.#tell(socket, secure);
+    });
+  }
+
+  /** TLS or plaintext, by the first byte. */
+  #tell(socket: Socket, secure: TlsServer): void {
+    const timer = setTimeout(() => socket.destroy(), this.#engine.limits.handshakeTimeoutMs);
+    socket.once("close", () => clearTimeout(timer));
+    socket.once("data", (chunk: Buffer) => {
+      clearTimeout(timer);
+      socket.pause();
+      socket.unshift(chunk);
+      if (chunk[0] === TLS_HANDSHAKE) secure.emit("connection", socket);
+      else this.#sniff(socket);
+    });
+    socket.resume();
   }
 
   /** Counts a new socket; false (and the end of it) beyond the cap. */
@@ -177,6 +189,7 @@ export class GrpcServer {
     };
     socket.on("close", onClose);
     socket.on("data", onData);
+    socket.resume();
   }
 
   #serve(socket: Socket, first: Buffer | null): void {

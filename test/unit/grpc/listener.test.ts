@@ -1,16 +1,13 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { request as httpRequest } from "node:http";
 import { connect as connectHttp2 } from "node:http2";
 import { connect as connectTcp } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, afterEach, before, describe, it } from "node:test";
+import { afterEach, describe, it } from "node:test";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
 import { ErrorCode, FrameType, readUint32 } from "../../../src/grpc/frame.ts";
 import { defaultLimits } from "../../../src/grpc/limits.ts";
 import { GrpcServer } from "../../../src/grpc/server.ts";
+import { selfSigned } from "../../../src/x509/authority.ts";
 import { startEcho, type EchoServer } from "./support/echo-server.ts";
 import { frame, RawClient, requestBlock, unaryRequest } from "./support/raw-client.ts";
 
@@ -172,44 +169,17 @@ describe("one port", () => {
 });
 
 describe("TLS", () => {
-  const folder = mkdtempSync(join(tmpdir(), "grpc-tls-"));
-  let key: Buffer;
-  let cert: Buffer;
-  let other: { key: Buffer; cert: Buffer };
-  before(() => {
-    for (const name of ["one", "two"]) {
-      execFileSync(
-        "openssl",
-        [
-          "req",
-          "-x509",
-          "-newkey",
-          "ec",
-          "-pkeyopt",
-          "ec_paramgen_curve:P-256",
-          "-nodes",
-          "-days",
-          "2",
-          "-subj",
-          `/CN=${name}`,
-          "-addext",
-          "subjectAltName=IP:127.0.0.1,DNS:localhost",
-          "-keyout",
-          join(folder, `${name}.key`),
-          "-out",
-          join(folder, `${name}.crt`),
-        ],
-        { stdio: "ignore" },
-      );
-    }
-    key = readFileSync(join(folder, "one.key"));
-    cert = readFileSync(join(folder, "one.crt"));
-    other = {
-      key: readFileSync(join(folder, "two.key")),
-      cert: readFileSync(join(folder, "two.crt")),
+  const [one, other] = ["one", "two"].map((commonName) => {
+    const validity = {
+      notBefore: new Date(Date.now() - 1e6),
+      notAfter: new Date(Date.now() + 1e6),
     };
-  });
-  after(() => rmSync(folder, { recursive: true }));
+    const uses = ["authority", "server", "client"] as const;
+    const names = ["127.0.0.1", "localhost"];
+    const { key, certificate } = selfSigned({ ...validity, commonName, names, uses });
+    return { key, cert: certificate };
+  }) as [{ key: string; cert: string }, { key: string; cert: string }];
+  const { key, cert } = one;
 
   it("tells HTTP/2 and HTTP/1.1 apart by ALPN, and by sniffing without it", async () => {
     echo = await startEcho({}, { key, cert });
@@ -255,6 +225,89 @@ describe("TLS", () => {
     assert.equal(await subject(), "one");
     server.setSecureContext(other);
     assert.equal(await subject(), "two");
+  });
+
+  it("asks the judge about each client, and serves nobody whom it refuses", async () => {
+    const refused: string[] = [];
+    const verdicts = ["no", Promise.resolve("not you"), Promise.resolve(null), null];
+    echo = await startEcho(
+      {},
+      {
+        key,
+        cert,
+        judge: () => verdicts.shift() ?? null,
+        onRefused: (_from, why) => refused.push(why),
+      },
+    );
+    const { port } = echo;
+    assert.equal(await overTls(port, { ca: cert }).catch(() => "reset"), "");
+    assert.equal(await overTls(port, { ca: cert }).catch(() => "reset"), "");
+    assert.match(await overTls(port, { ca: cert }), /GET \/bare 0$/);
+    assert.match(await overTls(port, { ca: cert }), /GET \/bare 0$/);
+    assert.deepEqual(refused, ["no", "not you"]);
+  });
+
+  it("ends handshakes that take too long, and says why it refused the others", async () => {
+    const refused: string[] = [];
+    const onRefused = (_from: string, why: string): void => void refused.push(why);
+    const tls = {
+      key,
+      cert,
+      ca: other.cert,
+      requestCert: true,
+      rejectUnauthorized: true,
+      onRefused,
+    };
+    echo = await startEcho({ handshakeTimeoutMs: 50 }, tls);
+    const { port } = echo;
+    assert.equal(await talk(port, ""), "");
+    assert.equal(await talk(port, "GET / HTTP/1.1\r\n\r\n"), "");
+    await overTls(port, { ca: cert }).catch(() => "");
+    await overTls(port, { ca: cert, key, cert }).catch(() => "");
+    const known = [/timeout/i, /http request/, /peer did not return a certificate/, /SELF_SIGNED/];
+    assert.equal(refused.length, known.length);
+    for (const [at, pattern] of known.entries()) assert.match(refused[at] ?? "", pattern);
+    assert.equal(echo.server.counters.connections, 0);
+  });
+
+  it("serves TLS and plaintext on one port where it is told to", async () => {
+    echo = await startEcho({}, { key, cert, plaintextToo: true });
+    const { port, server } = echo;
+    assert.match(await overTls(port, { ca: cert }), /GET \/bare 0$/);
+    assert.equal((await get(port, "/plain")).body, "GET /plain 0");
+    for (const scheme of ["http", "https"]) {
+      const answer = await getHttp2(
+        `${scheme}://127.0.0.1:${port}`,
+        { ":path": "/" },
+        { ca: cert },
+      );
+      assert.equal(answer.body, "GET / 0");
+    }
+    server.setSecureContext(other);
+    assert.match(await overTls(port, { ca: other.cert }), /GET \/bare 0$/);
+  });
+
+  it("never resumes a session", async () => {
+    echo = await startEcho({}, { key, cert });
+    const { port } = echo;
+    const once = (session: Buffer | undefined, maxVersion: "TLSv1.2" | "TLSv1.3") =>
+      new Promise<{ reused: boolean; session: Buffer | undefined }>((resolve, reject) => {
+        const options = { port, host: "127.0.0.1", ca: cert, maxVersion };
+        let ticket: Buffer | undefined;
+        let reused = false;
+        const given = session === undefined ? options : { ...options, session };
+        const socket = connectTls(given, () => {
+          reused = socket.isSessionReused();
+          socket.write("GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n");
+        });
+        socket.on("session", (offered: Buffer) => (ticket = offered));
+        socket.on("error", reject).resume();
+        socket.on("close", () => resolve({ reused, session: ticket }));
+      });
+    for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
+      const first = await once(undefined, version);
+      assert.equal((await once(first.session, version)).reused, false, version);
+    }
   });
 });
 

@@ -1,6 +1,7 @@
 /** A server with one method of each kind, and a record of what its handlers were told. */
 import type { TlsOptions } from "node:tls";
 import { readUint32 } from "../../../../src/grpc/frame.ts";
+import type { TlsTerms } from "../../../../src/grpc/tls.ts";
 import { defaultLimits } from "../../../../src/grpc/limits.ts";
 import { GrpcServer } from "../../../../src/grpc/server.ts";
 import {
@@ -106,7 +107,7 @@ function methods(events: string[], held: ServerCall[]): Map<string, Method> {
 
 export async function startEcho(
   limits: Partial<Limits> = {},
-  tls: TlsOptions | null = null,
+  tls: (TlsOptions & Partial<Omit<TlsTerms, "options">>) | null = null,
 ): Promise<EchoServer> {
   const events: string[] = [];
   const errors: unknown[] = [];
@@ -137,6 +138,10 @@ export async function startEcho(
     observer,
     onError: (error) => errors.push(error),
   });
-  const { port } = await server.listen({ host: "127.0.0.1", port: 0 }, tls);
+  const terms: TlsTerms | null =
+    tls === null
+      ? null
+      : { options: tls, judge: null, onRefused: null, plaintextToo: false, ...tls };
+  const { port } = await server.listen({ host: "127.0.0.1", port: 0 }, terms);
   return { server, port, events, errors, held };
 }
