@@ -9,6 +9,7 @@ import type { Config } from "./config.ts";
 import type { Identity } from "./data-dir.ts";
 import { clusterId, memberId } from "./ids.ts";
 import { describePeer } from "./peer/calls.ts";
+import type { PeerDialer } from "./peer/dialer.ts";
 
 /** What a first start decided. */
 export interface Birth {
@@ -25,10 +26,10 @@ const JOIN_RETRY_MS = 1_000;
 /** Of a cluster that was never restored from a backup. */
 const FIRST_INCARNATION = 1n;
 
-export async function bootstrap(config: Config, logger: Logger): Promise<Birth> {
+export async function bootstrap(config: Config, dial: PeerDialer, logger: Logger): Promise<Birth> {
   return config.initialClusterState === "new"
     ? bootstrapNew(config)
-    : await bootstrapExisting(config, logger);
+    : await bootstrapExisting(config, dial, logger);
 }
 
 /**
@@ -75,7 +76,11 @@ function checkAdvertised(config: Config, own: readonly string[]): void {
 }
 
 /** Finds itself, by its peer URLs, among the members that the running cluster names. */
-export async function bootstrapExisting(config: Config, logger: Logger): Promise<Birth> {
+export async function bootstrapExisting(
+  config: Config,
+  dial: PeerDialer,
+  logger: Logger,
+): Promise<Birth> {
   const own = new Set(config.initialCluster.get(config.name) ?? config.advertisePeerUrls);
   const others = [...config.initialCluster.values()].flat().filter((url) => !own.has(url));
   if (others.length === 0) {
@@ -86,7 +91,7 @@ export async function bootstrapExisting(config: Config, logger: Logger): Promise
   }
   for (let attempt = 1; attempt <= JOIN_ATTEMPTS; attempt++) {
     for (const url of others) {
-      const described = await describePeer(url, ASK_DEADLINE_MS).catch((error: unknown) => {
+      const described = await describePeer(dial, url, ASK_DEADLINE_MS).catch((error: unknown) => {
         logger.warn(
           { url, reason: QuorateError.from(error).message },
           "a member does not answer yet",

@@ -3,9 +3,10 @@ import { readFileSync } from "node:fs";
 import { QuorateError } from "../src/base/errors.ts";
 import { readAuth, type AuthConfig } from "./auth-token.ts";
 import { parseDuration } from "./duration.ts";
-import { parseUrl, Reader, refuse, toPlainUrl } from "./reader.ts";
 import { type IntegrityConfig, readIntegrity } from "./integrity/settings.ts";
+import { parsePeerUrl, Reader, refuse, toPlainUrl } from "./reader.ts";
 import { readSettings, type Settings, type SettingsSource } from "./settings.ts";
+import { readTlsSettings, type TlsSettings } from "./tls/settings.ts";
 
 export interface Config extends AuthConfig {
   readonly name: string;
@@ -22,6 +23,8 @@ export interface Config extends AuthConfig {
   readonly initialCluster: ReadonlyMap<string, readonly string[]>;
   readonly initialClusterState: "new" | "existing";
   readonly initialClusterToken: string;
+  readonly clientTls: TlsSettings;
+  readonly peerTls: TlsSettings;
   readonly heartbeatMs: number;
   readonly electionMs: number;
   readonly initialElectionTickAdvance: boolean;
@@ -96,7 +99,7 @@ export function buildConfig(settings: Settings): Config {
   if (read.given("listen-client-urls") && !read.given("advertise-client-urls")) {
     refuse("--advertise-client-urls is required when --listen-client-urls is set: add it");
   }
-  const advertisePeerUrls = read.urls("initial-advertise-peer-urls").map(toPlainUrl);
+  const advertisePeerUrls = read.peerUrls("initial-advertise-peer-urls").map(toPlainUrl);
   const quota = read.integer("quota-backend-bytes");
   if (quota > QUOTA_ADVISED_BYTES) {
     warnings.push(`--quota-backend-bytes=${quota} exceeds the 8 GiB that etcd advises`);
@@ -107,6 +110,7 @@ export function buildConfig(settings: Settings): Config {
     ...limitFields(read),
     ...budgetFields(read),
     ...readAuth(read),
+    ...tlsFields(read, warnings),
     listenClientUrls,
     advertiseClientUrls: read.urls("advertise-client-urls").map(toPlainUrl),
     advertisePeerUrls,
@@ -114,6 +118,16 @@ export function buildConfig(settings: Settings): Config {
     corruptionRepair: read.flag("corruption-repair"),
     quotaBytes: quota === 0 ? QUOTA_DEFAULT_BYTES : quota < 0 ? Number.POSITIVE_INFINITY : quota,
     warnings,
+  };
+}
+
+function tlsFields(read: Reader, warnings: string[]): Pick<Config, "clientTls" | "peerTls"> {
+  const urls = (...flags: readonly string[]): Record<string, URL[]> =>
+    Object.fromEntries(flags.map((flag) => [flag, read.urls(flag)]));
+  const clients = urls("listen-client-urls", "listen-client-http-urls", "listen-metrics-urls");
+  return {
+    clientTls: readTlsSettings(read, "client", clients, warnings),
+    peerTls: readTlsSettings(read, "peer", urls("listen-peer-urls"), warnings),
   };
 }
 
@@ -171,7 +185,7 @@ function memberFields(read: Reader, name: string): MemberFields {
     name,
     dataDir: dataDir === "" ? `${name}.quorate` : dataDir,
     walDir: walDir === "" ? null : walDir,
-    listenPeerUrls: read.urls("listen-peer-urls"),
+    listenPeerUrls: read.peerUrls("listen-peer-urls"),
     listenClientHttpUrls: read.urls("listen-client-http-urls"),
     listenMetricsUrls: read.urls("listen-metrics-urls"),
     heartbeatMs,
@@ -202,7 +216,7 @@ function clusterFields(read: Reader, name: string, advertised: readonly string[]
       refuse(`--initial-cluster: '${part}' must be written name=peer-url`);
     }
     const urls = initialCluster.get(memberName) ?? [];
-    urls.push(toPlainUrl(parseUrl("initial-cluster", url)));
+    urls.push(toPlainUrl(parsePeerUrl("initial-cluster", url)));
     initialCluster.set(memberName, urls);
   }
   if (

@@ -5,6 +5,7 @@
 import { type Flag, flag, ignored } from "./flag.ts";
 import { INTEGRITY_FLAGS } from "./integrity/flags.ts";
 import { nearest } from "./nearest.ts";
+import { TLS_FLAGS } from "./tls/flags.ts";
 
 const MEMBER: readonly Flag[] = [
   flag("name", "text", "default", "name of this member"),
@@ -147,48 +148,14 @@ const OBSERVE: readonly Flag[] = [
   ),
 ];
 
-/** What this release does not do and must not pretend to: TLS, discovery, starting over with what one member has. */
+/** What this release does not do and must not pretend to: discovery, starting over with what one member has. */
 const REFUSED: readonly Flag[] = [
-  ...ignored(
-    "text",
-    "cert-file",
-    "key-file",
-    "trusted-ca-file",
-    "client-crl-file",
-    "client-cert-allowed-hostname",
-    "client-cert-file",
-    "client-key-file",
-    "peer-cert-file",
-    "peer-key-file",
-    "peer-trusted-ca-file",
-    "peer-client-cert-file",
-    "peer-client-key-file",
-    "peer-crl-file",
-    "peer-cert-allowed-cn",
-    "peer-cert-allowed-hostname",
-    "discovery-endpoints",
-    "discovery-token",
-    "discovery-srv",
-    "discovery",
-  ),
-  ...ignored(
-    "flag",
-    "force-new-cluster",
-    "client-cert-auth",
-    "auto-tls",
-    "peer-client-cert-auth",
-    "peer-auto-tls",
-  ),
+  ...ignored("text", "discovery-endpoints", "discovery-token", "discovery-srv", "discovery"),
+  ...ignored("flag", "force-new-cluster"),
 ];
 
 const IGNORED: readonly Flag[] = [
-  ...ignored(
-    "text",
-    "backend-bbolt-freelist-type",
-    "cipher-suites",
-    "tls-min-version",
-    "tls-max-version",
-  ),
+  ...ignored("text", "backend-bbolt-freelist-type"),
   ...ignored("text", "logger", "log-rotation-config-json", "v2-deprecation", "discovery-srv-name"),
   ...ignored("text", "distributed-tracing-address", "distributed-tracing-service-name"),
   ...ignored("text", "distributed-tracing-instance-id", "discovery-proxy", "discovery-fallback"),
@@ -198,23 +165,17 @@ const IGNORED: readonly Flag[] = [
     "bootstrap-defrag-threshold-megabytes",
     "distributed-tracing-sampling-rate",
   ),
-  ...ignored("integer", "self-signed-cert-validity"),
   ...ignored("duration", "backend-batch-interval"),
   ...ignored("duration", "raft-read-timeout", "raft-write-timeout", "downgrade-check-time"),
   ...ignored("flag", "enable-pprof", "enable-distributed-tracing", "enable-log-rotation"),
-  ...ignored(
-    "flag",
-    "memory-mlock",
-    "socket-reuse-address",
-    "socket-reuse-port",
-    "peer-skip-client-san-verification",
-  ),
+  ...ignored("flag", "memory-mlock", "socket-reuse-address", "socket-reuse-port"),
 ];
 
 /** Sections of --help, in its order. */
 export const FLAG_SECTIONS: readonly (readonly [title: string, flags: readonly Flag[]])[] = [
   ["Member", MEMBER],
   ["Cluster", CLUSTER],
+  ["TLS", TLS_FLAGS],
   ["Limits", LIMITS],
   ["Memory budgets", BUDGETS],
   ["Integrity", INTEGRITY_FLAGS],

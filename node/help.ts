@@ -3,7 +3,7 @@ import { commandLines } from "./commands.ts";
 import type { Flag } from "./flag.ts";
 import { FLAG_SECTIONS } from "./flags.ts";
 
-const NAME_COLUMNS = 36;
+const NAME_COLUMNS = 38;
 
 export function helpText(): string {
   const sections = FLAG_SECTIONS.map(

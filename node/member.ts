@@ -28,6 +28,7 @@ import { Loop, type LoopEvents } from "./loop.ts";
 import type { MemberStats } from "./metrics/stats.ts";
 import { systemPace } from "./pace.ts";
 import { PeerCalls } from "./peer/calls.ts";
+import type { PeerDialer } from "./peer/dialer.ts";
 import { Links } from "./peer/links.ts";
 import { Publisher } from "./publisher.ts";
 import { MemberRaftStorage, REPLICATION_LIMITS } from "./raft-storage.ts";
@@ -55,6 +56,7 @@ export interface MemberOptions {
   readonly clock: Clock;
   readonly logger: MemberLog;
   readonly stats: MemberStats;
+  readonly dial: PeerDialer;
   /** Writes to the client sockets what the turn said. */
   readonly flushClients: () => void;
   /** The member is no part of the cluster any more, or cannot go on: the process should end. */
@@ -117,12 +119,13 @@ export class Member implements Host {
     this.#storage = new MemberRaftStorage(opened.wal, () => this.#machine, opened.hardState);
     this.#raft = this.#makeRaft();
     this.loop = this.#makeLoop();
-    this.peers = new PeerCalls((id) => this.#machine.members.get(id));
+    this.peers = new PeerCalls((id) => this.#machine.members.get(id), options.dial);
     this.snapshots = new Snapshots(this);
     this.space = new StoreSpace(() => this.#machine);
     this.#departure = new Departure(this, options.onEnd);
     this.links = new Links(
       this.identity,
+      options.dial,
       {
         onUnreachable: (peer) => this.loop.onUnreachable(peer),
         onRefused: (peer) => this.#departure.onRefused(peer),

@@ -16,6 +16,7 @@ import { endOrder, type KeptVote, readOrder, type RepairOrder } from "./integrit
 import { repair } from "./integrity/repair.ts";
 import type { MemberLog } from "./log.ts";
 import type { MemberStats } from "./metrics/stats.ts";
+import type { PeerDialer } from "./peer/dialer.ts";
 import { systemPace } from "./pace.ts";
 import { RequestIds } from "./request-ids.ts";
 import { FileLogDevice } from "./storage.ts";
@@ -50,6 +51,8 @@ export interface OpenOptions {
   readonly logger: MemberLog;
   readonly clock: Clock;
   readonly stats: MemberStats;
+  /** For a member that joins: whom it asks about the cluster. */
+  readonly dial: PeerDialer;
   readonly onLogFull: (full: boolean) => void;
   /** The disk or the data failed: the process must end. */
   readonly onFatal: (error: unknown) => void;
@@ -103,7 +106,7 @@ async function openLocked(
     else kept = await rebuild(options, dataDir, identity, order);
     dataDir.dropUnusedStores();
   } else {
-    const birth = await bootstrap(config, logger);
+    const birth = await bootstrap(config, options.dial, logger);
     ({ identity, members, peers } = birth);
     if (dataDir.hasLog) await refuseOrphanedLog(options, dataDir, identity);
     dataDir.dropUnfinished();
@@ -140,7 +143,7 @@ async function openLocked(
   if (!inhabited) dataDir.writeIdentity(identity);
   else if (machine.members.list().length === 0) {
     // It joined and was stopped before the state came.
-    ({ peers } = await bootstrapExisting(config, logger));
+    ({ peers } = await bootstrapExisting(config, options.dial, logger));
   }
   const parts = { dataDir, identity, wal: wal.wal, machine, hardState, requestIds, peers };
   return { ...parts, openMachine, rebuilt: order !== null, unlock };
@@ -196,7 +199,7 @@ async function rebuild(
   identity: Identity,
   order: RepairOrder,
 ): Promise<KeptVote | null> {
-  const { config, logger } = options;
+  const { config, dial, logger } = options;
   if (!config.corruptionRepair) {
     throw new QuorateError("configuration", `${order.reason}: ${WAY_OUT}`);
   }
@@ -207,7 +210,7 @@ async function rebuild(
     await wal.close();
     return before;
   };
-  return await repair({ config, logger, dataDir, identity, probeLog }, order);
+  return await repair({ config, logger, dataDir, dial, identity, probeLog }, order);
 }
 
 /** Its votes and what it acknowledged went with the log: as the same member it could vote twice. */

@@ -81,22 +81,55 @@ export class Reader {
   urls(name: string): URL[] {
     return this.list(name).map((text) => parseUrl(name, text));
   }
+
+  peerUrls(name: string): URL[] {
+    return this.list(name).map((text) => parsePeerUrl(name, text));
+  }
 }
 
-/** A URL to listen on or to be reached at. */
+/** A URL to listen on or to be reached at: http and https with a port, unix and unixs (with TLS) with a path. */
 export function parseUrl(name: string, text: string): URL {
   if (!URL.canParse(text)) refuse(`--${name}: '${text}' is not a URL such as http://10.0.0.1:2379`);
   const url = new URL(text);
-  if (url.protocol === "https:")
-    refuse(`--${name}: '${text}' asks for TLS, which this release does not serve`);
-  if (url.protocol !== "http:") refuse(`--${name}: '${text}' must start with http://`);
+  if (isUnix(url)) {
+    if (socketPath(url) === "") refuse(`--${name}: '${text}' must name the path of a socket`);
+    return url;
+  }
+  if (url.protocol !== "http:" && url.protocol !== "https:")
+    refuse(`--${name}: '${text}' must start with http://, https://, unix:// or unixs://`);
   if (url.pathname !== "/" || url.search !== "")
     refuse(`--${name}: '${text}' must not have a path`);
   if (!/:\d+\/?$/.test(text)) refuse(`--${name}: '${text}' must name a port`);
   return url;
 }
 
+/** Only members on other machines are worth having, so peers meet over TCP. */
+export function parsePeerUrl(name: string, text: string): URL {
+  const url = parseUrl(name, text);
+  if (isUnix(url)) refuse(`--${name}: '${text}' must start with http:// or https://`);
+  return url;
+}
+
+export function isUnix(url: URL): boolean {
+  return url.protocol === "unix:" || url.protocol === "unixs:";
+}
+
+export function isSecure(url: URL): boolean {
+  return url.protocol === "https:" || url.protocol === "unixs:";
+}
+
+/** `unix:///run/q.sock` is absolute, `unix://q.sock` relative to the working directory, as with etcd. */
+export function socketPath(url: URL): string {
+  return `${url.host}${url.pathname}`;
+}
+
+/** A new URL knows no port where it is the scheme's own. */
+export function portOf(url: URL): number {
+  if (url.port !== "") return Number(url.port);
+  return url.protocol === "https:" ? 443 : 80;
+}
+
 /** As users and etcd write it: no slash at the end. */
 export function toPlainUrl(url: URL): string {
-  return `${url.protocol}//${url.hostname}:${url.port === "" ? "80" : url.port}`;
+  return isUnix(url) ? url.href : `${url.protocol}//${url.hostname}:${portOf(url)}`;
 }

@@ -4,7 +4,6 @@ import { defaultLimits } from "../src/grpc/limits.ts";
 import type { HttpHandler, Limits } from "../src/grpc/service.ts";
 import { NO_MEMBER } from "../src/raft/types.ts";
 import { AssertionError } from "../src/base/assert.ts";
-import { QuorateError } from "../src/base/errors.ts";
 import { CallStats } from "./call-stats.ts";
 import { monotonicClock } from "./clock.ts";
 import type { Config } from "./config.ts";
@@ -14,17 +13,22 @@ import { findingOf } from "./integrity/damage.ts";
 import { Access } from "./gateway/access.ts";
 import { Gateway } from "./gateway/gateway.ts";
 import { buildHttp, buildHttpStreams } from "./http.ts";
+import { listenAll } from "./listen.ts";
 import type { MemberLog } from "./log.ts";
 import { Logins } from "./logins.ts";
 import { Member } from "./member.ts";
 import { MemberStats } from "./metrics/stats.ts";
 import { notifyReady } from "./notify.ts";
 import { openMember } from "./open.ts";
+import { peerDialer } from "./peer/dialer.ts";
 import { buildPeerRouter, type ReceivedBytes } from "./peer/server.ts";
 import { LocalCalls } from "./rpc/local-call.ts";
 import { buildRouter } from "./rpc/router.ts";
 import { StreamWatchdog } from "./rpc/stream-watchdog.ts";
+import { toPlainUrl } from "./reader.ts";
 import { SlowRequests } from "./slow-requests.ts";
+import type { Credentials } from "./tls/credentials.ts";
+import { openTls } from "./tls/open.ts";
 
 /** Messages of the peer protocol carry whole turns. */
 const PEER_MESSAGE_BYTES_MAX = 512 * 1024 * 1024;
@@ -58,9 +62,12 @@ export async function serve(options: ServeOptions): Promise<Running> {
   const stats = new MemberStats();
   const late: Late = { member: null, clients: null };
   const logins = new Logins(config);
+  const tls = await openTls(config, logger);
+  const dial = peerDialer(tls.peer);
   const opened = await openMember({
     config,
     logger,
+    dial,
     clock: monotonicClock,
     stats,
     onLogFull: (full) => late.member?.setLogFull(full),
@@ -73,20 +80,14 @@ export async function serve(options: ServeOptions): Promise<Running> {
     clock: monotonicClock,
     logger,
     stats,
+    dial,
     flushClients: () => late.clients?.flush(),
     onEnd: options.onEnd,
     onFatal: options.onFatal,
   });
   late.member = member;
-  const onError = errorHandler(options);
   const received: ReceivedBytes = new Map();
-  const peers = new GrpcServer({
-    router: buildPeerRouter(member, member.snapshots, member.integrity, received),
-    http: null,
-    limits: { ...defaultLimits, messageBytesMax: PEER_MESSAGE_BYTES_MAX, keepaliveMinTimeMs: 0 },
-    observer: null,
-    onError,
-  });
+  const peers = buildPeerServer(options, member, received);
   const watchdog = new StreamWatchdog();
   const slow = new SlowRequests({
     logger,
@@ -98,13 +99,13 @@ export async function serve(options: ServeOptions): Promise<Running> {
   const { clients, plain, probes } = buildListeners(parts, async (calls, server) => {
     // Loaded at the first scrape: a start does not wait for it.
     const { buildMetrics } = await import("./metrics/build.ts");
-    return buildMetrics({ member, calls, clients: server, received, slow });
+    return buildMetrics({ member, calls, clients: server, received, tls, slow });
   });
   late.clients = clients;
-  await listenAll(peers, "listen-peer-urls", config.listenPeerUrls);
+  await listenAll(peers, "listen-peer-urls", config.listenPeerUrls, tls.peer);
   await member.integrity.checkAtStart();
   member.start();
-  await listenToClients(config, { clients, plain, probes });
+  await listenToClients(config, tls.client, { clients, plain, probes });
   const poll = setInterval(() => {
     watchdog.poll(member.leader() !== NO_MEMBER);
     slow.tick();
@@ -118,8 +119,23 @@ export async function serve(options: ServeOptions): Promise<Running> {
       await Promise.all([clients.drain(DRAIN_MS), plain.close(), probes.close()]);
       await member.stop();
       await peers.close();
+      tls.close();
     },
   };
+}
+
+function buildPeerServer(
+  options: ServeOptions,
+  member: Member,
+  received: ReceivedBytes,
+): GrpcServer {
+  return new GrpcServer({
+    router: buildPeerRouter(member, member.snapshots, member.integrity, received),
+    http: null,
+    limits: { ...defaultLimits, messageBytesMax: PEER_MESSAGE_BYTES_MAX, keepaliveMinTimeMs: 0 },
+    observer: null,
+    onError: errorHandler(options),
+  });
 }
 
 interface ClientListeners {
@@ -190,28 +206,12 @@ function clientLimits(config: Config): Limits {
 
 async function listenToClients(
   config: Config,
+  credentials: Credentials,
   { clients, plain, probes }: ClientListeners,
 ): Promise<void> {
-  await listenAll(clients, "listen-client-urls", config.listenClientUrls);
-  await listenAll(plain, "listen-client-http-urls", config.listenClientHttpUrls);
-  await listenAll(probes, "listen-metrics-urls", config.listenMetricsUrls);
-}
-
-async function listenAll(server: GrpcServer, flag: string, urls: readonly URL[]): Promise<void> {
-  for (const url of urls) {
-    const host = url.hostname.replace(/^\[|\]$/g, "");
-    const port = Number(url.port === "" ? 80 : url.port);
-    try {
-      await server.listen({ host, port }, null);
-    } catch (error) {
-      const reason = error instanceof Error && "code" in error ? String(error.code) : String(error);
-      throw new QuorateError(
-        "configuration",
-        `--${flag}: cannot listen on ${host}:${port} (${reason}): choose another address, or stop what uses it`,
-        error,
-      );
-    }
-  }
+  await listenAll(clients, "listen-client-urls", config.listenClientUrls, credentials);
+  await listenAll(plain, "listen-client-http-urls", config.listenClientHttpUrls, credentials);
+  await listenAll(probes, "listen-metrics-urls", config.listenMetricsUrls, credentials);
 }
 
 /** A broken invariant ends the process wherever it shows; anything else of a handler is logged, and its call failed. */
@@ -227,7 +227,7 @@ function announceWhenReady(member: Member, logger: MemberLog): void {
   member.loop.linearize({
     onReadable: () => {
       logger.info(
-        { urls: member.config.listenClientUrls.map((url) => url.host) },
+        { urls: member.config.listenClientUrls.map(toPlainUrl) },
         "ready to serve client requests",
       );
       notifyReady(logger);

@@ -104,10 +104,39 @@ function fromYaml(path: string, text: string): Map<string, string> {
   if (typeof document !== "object" || Array.isArray(document)) {
     throw new QuorateError("configuration", `${path} must be a mapping of flag names to values`);
   }
-  for (const [name, value] of Object.entries(document)) {
+  for (const [name, value] of entriesOf(document)) {
     if (value === null || value === undefined) continue;
     const known = knownFlag(name, `${name} in ${path}`);
-    values.set(known.name, Array.isArray(value) ? value.join(",") : String(value));
+    if (Array.isArray(value)) {
+      values.set(known.name, value.join(","));
+      continue;
+    }
+    if (typeof value === "object") {
+      throw new QuorateError("configuration", `${name} in ${path} must be a value, not a mapping`);
+    }
+    values.set(known.name, String(value as string | number | boolean));
   }
   return values;
+}
+
+/** etcd's file has the flags of TLS in two sections, by names of their own. */
+const TLS_SECTIONS: ReadonlyMap<string, "client" | "peer"> = new Map([
+  ["client-transport-security", "client"],
+  ["peer-transport-security", "peer"],
+]);
+
+function entriesOf(document: object): [name: string, value: unknown][] {
+  return Object.entries(document).flatMap(([name, value]: [string, unknown]) => {
+    const side = TLS_SECTIONS.get(name);
+    if (side === undefined || typeof value !== "object" || value === null) return [[name, value]];
+    return Object.entries(value).map(([key, each]: [string, unknown]): [string, unknown] => [
+      tlsFlag(side, key),
+      each,
+    ]);
+  });
+}
+
+function tlsFlag(side: "client" | "peer", key: string): string {
+  if (key.startsWith("allowed-")) return `${side}-cert-${key}`;
+  return side === "client" ? key : `peer-${key}`;
 }

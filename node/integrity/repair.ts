@@ -14,8 +14,8 @@ import { certainVote } from "../../src/wal/vote.ts";
 import type { Config } from "../config.ts";
 import type { DataDir, Identity } from "../data-dir.ts";
 import { describePeer } from "../peer/calls.ts";
+import type { PeerDialer } from "../peer/dialer.ts";
 import { REMOVED_REFUSAL } from "../peer/handshake.ts";
-import { openPeerClient } from "../peer/link.ts";
 import { fetchState, type StateWish } from "./fetch-state.ts";
 import { type KeptVote, type RepairOrder, writeOrder } from "./order.ts";
 import { readPeers } from "./peers-file.ts";
@@ -24,6 +24,7 @@ export interface RepairParts {
   readonly config: Config;
   readonly logger: Logger;
   readonly dataDir: DataDir;
+  readonly dial: PeerDialer;
   readonly identity: Identity;
   /** Opens the log and closes it again: the index before its first entry. Rejects with "logCorruption". */
   readonly probeLog: () => Promise<number>;
@@ -93,7 +94,7 @@ async function fetchFromAny(
   while (performance.now() < deadline) {
     for (const { url, described } of await sources(parts, order, wish.fence)) {
       const source = described.memberId as MemberId;
-      const client = openPeerClient([url]);
+      const client = parts.dial([url]);
       try {
         return { path: await fetchState(parts, client, { ...wish, from: source }), source };
       } catch (error) {
@@ -134,7 +135,7 @@ async function sources(
   }
   const answers = await Promise.all(
     asked.map(async (url) => {
-      const described = await describePeer(url, DESCRIBE_MS).catch(() => null);
+      const described = await describePeer(parts.dial, url, DESCRIBE_MS).catch(() => null);
       return described === null ? null : { url, described };
     }),
   );

@@ -14,6 +14,8 @@ import { exposeProcess } from "./process.ts";
 import { exposeServer } from "./server.ts";
 import { exposeStore } from "./store.ts";
 import type { SlowRequests } from "../slow-requests.ts";
+import { exposeTls } from "../tls/metrics.ts";
+import type { MemberTls } from "../tls/open.ts";
 
 export interface MetricsParts {
   readonly member: Member;
@@ -21,6 +23,7 @@ export interface MetricsParts {
   readonly clients: GrpcServer;
   readonly received: ReceivedBytes;
   readonly slow: SlowRequests;
+  readonly tls: MemberTls;
 }
 
 /** An exposition of its own: nothing is global. */
@@ -34,6 +37,7 @@ export function buildMetrics(parts: MetricsParts): Exposition {
   exposeNetwork(exposition, parts);
   exposeOwn(exposition, parts);
   exposeIntegrity(exposition, parts.member.integrity);
+  exposeTls(exposition, parts.tls);
   exposeProcess(exposition);
   return exposition;
 }

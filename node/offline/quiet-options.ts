@@ -1,4 +1,5 @@
 /** What opening a member asks for, where no member is going to serve. */
+import { QuorateError } from "../../src/base/errors.ts";
 import { silentLogger } from "../../src/base/ports.ts";
 import { monotonicClock } from "../clock.ts";
 import type { Config } from "../config.ts";
@@ -16,6 +17,9 @@ export function quietOptions(config: Config): {
   const options: OpenOptions = {
     config,
     logger: { ...silentLogger, flush() {} },
+    dial: () => {
+      throw new QuorateError("unavailable", "a command on files asks no other member");
+    },
     clock: monotonicClock,
     stats: new MemberStats(),
     onLogFull: () => onFatal(new Error("there is no room for the log")),

@@ -15,8 +15,8 @@ import { QuorateError, type ErrorCode } from "../../src/base/errors.ts";
 import type { Member } from "../../src/machine/members.ts";
 import type { MemberId } from "../../src/raft/types.ts";
 import type { Identity } from "../data-dir.ts";
+import type { PeerDialer } from "./dialer.ts";
 import { makeHandshake } from "./handshake.ts";
-import { openPeerClient } from "./link.ts";
 
 const DEADLINE_MS = 5_000;
 
@@ -37,10 +37,12 @@ interface RpcError extends Error {
 
 export class PeerCalls {
   readonly #member: (id: MemberId) => Member | null;
+  readonly #dial: PeerDialer;
   readonly #clients = new Map<string, Client>();
 
-  constructor(member: (id: MemberId) => Member | null) {
+  constructor(member: (id: MemberId) => Member | null, dial: PeerDialer) {
     this.#member = member;
+    this.#dial = dial;
   }
 
   /** Seconds; 0 for no such lease. */
@@ -101,7 +103,7 @@ export class PeerCalls {
     const name = peerUrls.join(",");
     let client = this.#clients.get(name);
     if (client === undefined) {
-      client = openPeerClient(peerUrls);
+      client = this.#dial(peerUrls);
       this.#clients.set(name, client);
     }
     return client;
@@ -140,8 +142,12 @@ export function askPeer<Request, Response>(
 }
 
 /** Asks whoever answers at `peerUrl` what cluster it belongs to. */
-export async function describePeer(peerUrl: string, deadlineMs: number): Promise<DescribeResponse> {
-  const client = openPeerClient([peerUrl]);
+export async function describePeer(
+  dial: PeerDialer,
+  peerUrl: string,
+  deadlineMs: number,
+): Promise<DescribeResponse> {
+  const client = dial([peerUrl]);
   try {
     return await askPeer(client, Peer.describe, {}, deadlineMs);
   } finally {

@@ -2,7 +2,7 @@
  * The sending half of one peer link: one stream for as long as it lives, all messages of a turn in one of its messages. What
  * cannot be sent is dropped and reported: Raft sends again what still matters.
  */
-import { Client, credentials, type ClientDuplexStream } from "@grpc/grpc-js";
+import type { Client, ClientDuplexStream } from "@grpc/grpc-js";
 import { encodePeerMessages, decodePeerMessages } from "../../src/api/gen/peer.ts";
 import type { PeerMessages, RaftMessage } from "../../src/api/gen/peer.ts";
 import { Peer } from "../../src/api/gen/methods.ts";
@@ -11,6 +11,7 @@ import type { Message } from "../../src/raft/message.ts";
 import type { MemberId } from "../../src/raft/types.ts";
 import type { Identity } from "../data-dir.ts";
 import { toWire } from "./codec.ts";
+import { type PeerDialer, RETRY_FIRST_MS, RETRY_MAX_MS } from "./dialer.ts";
 import { exponentialBounds, HandHistogram } from "../histogram.ts";
 import { makeHandshake, REMOVED_REFUSAL } from "./handshake.ts";
 
@@ -21,32 +22,13 @@ export interface LinkEvents {
   onRefused(peer: MemberId): void;
 }
 
-const RETRY_FIRST_MS = 50;
-const RETRY_MAX_MS = 1_000;
 /** Beyond so much unsent the peer counts as unreachable. */
 const QUEUED_BYTES_MAX = 64 * 1024 * 1024;
-
-const PEER_CHANNEL_OPTIONS: Readonly<Record<string, number>> = {
-  "grpc.initial_reconnect_backoff_ms": RETRY_FIRST_MS,
-  "grpc.min_reconnect_backoff_ms": RETRY_FIRST_MS,
-  "grpc.max_reconnect_backoff_ms": RETRY_MAX_MS,
-  "grpc.keepalive_time_ms": 2_000,
-  "grpc.keepalive_timeout_ms": 2_000,
-  "grpc.max_receive_message_length": -1,
-  "grpc.max_send_message_length": -1,
-  "grpc.use_local_subchannel_pool": 1,
-  "grpc.enable_retries": 0,
-};
-
-/** A grpc-js client for the first of a member's peer URLs. */
-export function openPeerClient(peerUrls: readonly string[]): Client {
-  const [first = ""] = peerUrls;
-  return new Client(new URL(first).host, credentials.createInsecure(), PEER_CHANNEL_OPTIONS);
-}
 
 export class Link {
   readonly peer: MemberId;
   readonly #self: Identity;
+  readonly #dial: PeerDialer;
   readonly #events: LinkEvents;
   readonly #logger: Logger;
   #client: Client;
@@ -75,14 +57,16 @@ export class Link {
     self: Identity,
     peer: MemberId,
     peerUrls: readonly string[],
+    dial: PeerDialer,
     events: LinkEvents,
     logger: Logger,
   ) {
+    this.#dial = dial;
     this.#self = self;
     this.peer = peer;
     this.#events = events;
     this.#logger = logger;
-    this.#client = openPeerClient(peerUrls);
+    this.#client = this.#dial(peerUrls);
     this.#open();
   }
 
@@ -134,7 +118,7 @@ export class Link {
     this.#stream?.cancel();
     this.#stream = null;
     old.close();
-    this.#client = openPeerClient(peerUrls);
+    this.#client = this.#dial(peerUrls);
     this.#open();
   }
 

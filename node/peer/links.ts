@@ -4,6 +4,7 @@ import type { Message } from "../../src/raft/message.ts";
 import type { MemberId } from "../../src/raft/types.ts";
 import type { Logger } from "../../src/base/ports.ts";
 import type { Identity } from "../data-dir.ts";
+import type { PeerDialer } from "./dialer.ts";
 import { Link, type LinkEvents } from "./link.ts";
 
 export interface LinksEvents extends LinkEvents {
@@ -13,6 +14,7 @@ export interface LinksEvents extends LinkEvents {
 
 export class Links {
   readonly #self: Identity;
+  readonly #dial: PeerDialer;
   readonly #events: LinksEvents;
   readonly #logger: Logger;
   readonly #farewellMs: number;
@@ -20,7 +22,14 @@ export class Links {
   readonly #urls = new Map<MemberId, string>();
 
   /** `farewellMs`: for how long a removed member's link stays open. */
-  constructor(self: Identity, events: LinksEvents, logger: Logger, farewellMs: number) {
+  constructor(
+    self: Identity,
+    dial: PeerDialer,
+    events: LinksEvents,
+    logger: Logger,
+    farewellMs: number,
+  ) {
+    this.#dial = dial;
     this.#farewellMs = farewellMs;
     this.#self = self;
     this.#events = events;
@@ -37,7 +46,10 @@ export class Links {
       const urls = member.peerUrls.join(",");
       const link = this.#links.get(id);
       if (link === undefined) {
-        this.#links.set(id, new Link(this.#self, id, member.peerUrls, this.#events, this.#logger));
+        this.#links.set(
+          id,
+          new Link(this.#self, id, member.peerUrls, this.#dial, this.#events, this.#logger),
+        );
       } else if (this.#urls.get(id) !== urls) {
         link.redirect(member.peerUrls);
       }

@@ -39,8 +39,13 @@ export function createTlsListener(
     secureOptions: SECURE_OPTIONS,
     noDelay: true,
   });
-  const refuse = (socket: Socket, reason: string): void => {
-    onRefused?.(addressOf(socket), reason);
+  const addresses = new WeakMap<object, string>();
+  listener.on("connection", (socket: Socket) => addresses.set(socket, addressOf(socket)));
+  const refuse = (socket: TLSSocket, reason: string): void => {
+    // A socket that was destroyed knows no address any more; what lies below it was asked in time.
+    const below: unknown = Reflect.get(socket, "_parent");
+    const known = typeof below === "object" && below !== null ? addresses.get(below) : undefined;
+    onRefused?.(known ?? addressOf(socket), reason);
     socket.destroy();
   };
   listener.on("secureConnection", (socket) => {
@@ -59,7 +64,7 @@ function waitFor(
   deadlineMs: number,
   socket: TLSSocket,
   onSocket: (socket: TLSSocket) => void,
-  refuse: (socket: Socket, reason: string) => void,
+  refuse: (socket: TLSSocket, reason: string) => void,
 ): void {
   const timer = setTimeout(() => refuse(socket, "it was not judged in time"), deadlineMs);
   void verdict.then((reason) => {

@@ -249,7 +249,10 @@ describe("TLS", () => {
 
   it("ends handshakes that take too long, and says why it refused the others", async () => {
     const refused: string[] = [];
-    const onRefused = (_from: string, why: string): void => void refused.push(why);
+    const onRefused = (from: string, why: string): void => {
+      assert.match(from, /^127\.0\.0\.1:[1-9]\d+$/, why);
+      refused.push(why);
+    };
     const tls = {
       key,
       cert,

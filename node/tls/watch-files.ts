@@ -1,0 +1,26 @@
+/** Tells when files may have changed: at once where the system reports it, and every few seconds in any case. */
+import { type FSWatcher, watch } from "node:fs";
+import { dirname } from "node:path";
+
+/** Network file systems report nothing; and a mounted secret is replaced by moving a link above the file. */
+const POLL_MS = 5_000;
+
+/** Watches the folders of `paths`; the caller compares the files. Answers how to stop. */
+export function watchFiles(paths: readonly string[], onMaybeChanged: () => void): () => void {
+  const watchers: FSWatcher[] = [];
+  for (const folder of new Set(paths.map((path) => dirname(path)))) {
+    try {
+      const watcher = watch(folder, { persistent: false }, onMaybeChanged);
+      // The folder went, or the system has no watches left: polling goes on.
+      watcher.on("error", () => watcher.close());
+      watchers.push(watcher);
+    } catch {
+      // As above.
+    }
+  }
+  const timer = setInterval(onMaybeChanged, POLL_MS).unref();
+  return () => {
+    clearInterval(timer);
+    for (const watcher of watchers) watcher.close();
+  };
+}
