@@ -140,7 +140,8 @@ class WatchCall implements StreamReceiver, WatchSink, Session {
         });
         break;
       case "compacted":
-        this.#respond(delivery.revision, {
+        // As in etcd, whose header names no revision here.
+        this.#respond(0, {
           watchId: delivery.watchId,
           canceled: true,
           compactRevision: delivery.compactRevision,

@@ -212,7 +212,7 @@ describe("the gateway", () => {
     [
       { path: "/v3/kv/range", body: "{}", headers: { origin: "https://a.example:443" } },
       { path: "/v3/kv/range", body: "{}", headers: { origin: "https://b.example:443" } },
-      { path: "/health", method: "GET", headers: { origin: "https://a.example:443" } },
+      { path: "/v3/kv/range", method: "GET", headers: { origin: "https://a.example:443" } },
       { path: "/v3/kv/range", method: "OPTIONS" },
     ],
     ["--cors=https://a.example:443"],
