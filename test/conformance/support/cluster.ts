@@ -146,6 +146,11 @@ export class Cluster {
     return cluster;
   }
 
+  /** Chooses directories and ports, starts nothing: `restart` does, on what was put into the directories. */
+  static async prepare(options: ClusterOptions): Promise<Cluster> {
+    return new Cluster(options, await freePorts(options.members * 2));
+  }
+
   private constructor(options: ClusterOptions, ports: readonly number[]) {
     this.product = options.product;
     this.folder = mkdtempSync(join(tmpdir(), `conformance-${options.product}-`));
@@ -156,6 +161,11 @@ export class Cluster {
       return new Member(`m${at}`, this.folder, pair, command);
     });
     this.#initial = this.members.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join(",");
+  }
+
+  /** All members with their peer URLs, as `--initial-cluster` takes them. */
+  get initialCluster(): string {
+    return this.#initial;
   }
 
   get endpoints(): string {

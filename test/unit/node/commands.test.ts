@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { commandLines, isCommand } from "../../../node/commands.ts";
 import { helpText } from "../../../node/help.ts";
 import { QUORATE_VERSION } from "../../../node/version.ts";
-import { command } from "./support/command-io.ts";
+import { command } from "./command-io.ts";
 
 describe("commands", () => {
   it("a word is a command, flags alone start a member", () => {

@@ -1,6 +1,6 @@
 /** A command run in this process, with what it wrote. */
 import { PassThrough, Readable } from "node:stream";
-import { type CommandIo, runCommand } from "../../../../node/commands.ts";
+import { type CommandIo, runCommand } from "../../../node/commands.ts";
 
 export interface CommandOutcome {
   readonly code: number;
