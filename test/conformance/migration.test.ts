@@ -22,7 +22,7 @@ import { tool } from "./support/tools.ts";
 
 const KEYS = 200_000;
 
-/** Keys, overwrites, deletes, leases, users, a compaction, and again some of each. Answers a revision that a watch may begin at. */
+/** Keys, overwrites, deletes, leases, a compaction, and again some of each. Answers a revision that a watch may begin at. */
 async function fill(member: Member, keys: number): Promise<number> {
   const load = ["--conns=10", "--clients=200", `--endpoints=${member.endpoint}`];
   const size = ["--key-size=16", "--val-size=64", `--key-space-size=${keys}`];
