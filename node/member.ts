@@ -145,12 +145,14 @@ export class Member implements Host {
     this.#growth = new Growth(this);
     this.integrity = new Integrity(this, opened.rebuilt, options.onFatal);
     this.leases = new LeaseKeeper(this, config.electionMs);
-    this.#retention = new Retention(
-      this.wal,
-      () => this.#machine,
-      config.snapshotCatchUpEntries,
-      options.onFatal,
-    );
+    this.#retention = new Retention({
+      wal: this.wal,
+      machine: () => this.#machine,
+      storePath: () => this.dataDir.storePath(),
+      catchUpEntries: config.snapshotCatchUpEntries,
+      logger,
+      onFatal: options.onFatal,
+    });
     this.#autoCompaction = new AutoCompaction(config.autoCompaction);
     this.#connect(this.#machine);
   }

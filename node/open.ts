@@ -14,6 +14,8 @@ import { DataDir, type Identity } from "./data-dir.ts";
 import { WAY_OUT } from "./integrity/damage.ts";
 import { endOrder, type KeptVote, readOrder, type RepairOrder } from "./integrity/order.ts";
 import { repair } from "./integrity/repair.ts";
+import { openCheckpoint } from "./index-checkpoint.ts";
+import type { CheckpointSource } from "../src/mvcc/restore.ts";
 import type { MemberLog } from "./log.ts";
 import type { MemberStats } from "./metrics/stats.ts";
 import type { PeerDialer } from "./peer/dialer.ts";
@@ -111,25 +113,12 @@ async function openLocked(
     if (dataDir.hasLog) await refuseOrphanedLog(options, dataDir, identity);
     dataDir.dropUnfinished();
   }
-  const { clock } = options;
-  const began = clock.now();
+  const began = options.clock.now();
   const wal = await openWal(options, dataDir, identity);
-  const logOpen = clock.now();
+  const logMs = Math.round(options.clock.now() - began);
   const requestIds = new RequestIds(identity.memberId, Date.now());
   const openMachine = machineOpener(options, requestIds);
-  const backend = await LevelBackend.open(dataDir.storePath());
-  const storeOpen = clock.now();
-  const machine = await openMachine(backend);
-  const took = {
-    logMs: Math.round(logOpen - began),
-    storeMs: Math.round(storeOpen - logOpen),
-    indexMs: Math.round(clock.now() - storeOpen),
-  };
-  const { keyCount, revision } = machine.store;
-  logger.info(
-    { ...took, keys: keyCount, revision, replay: wal.recovery.lastIndex - machine.appliedIndex },
-    "opened the log and the store",
-  );
+  const machine = await openStore(options, dataDir, openMachine, { logMs, ...wal.recovery });
   if (members !== null) {
     machine.bootstrap(members, BIRTH_INDEX, BIRTH_TERM);
     await machine.buffer.drain();
@@ -138,6 +127,7 @@ async function openLocked(
   const hardState = await meet(wal.wal, { ...wal.recovery.hardState, ...kept }, machine);
   if (order !== null) {
     endOrder(dataDir);
+    const { revision } = machine.store;
     logger.info({ index: machine.appliedIndex, revision }, "rebuilt this member from its peers");
   }
   if (!inhabited) dataDir.writeIdentity(identity);
@@ -170,14 +160,14 @@ export async function settleMember(
   return revision;
 }
 
+type MachineOpener = (backend: Backend, checkpoint?: CheckpointSource | null) => Promise<Machine>;
+
 /** Opens a store as this member's state. */
-function machineOpener(
-  options: OpenOptions,
-  requestIds: RequestIds,
-): (backend: Backend) => Promise<Machine> {
+function machineOpener(options: OpenOptions, requestIds: RequestIds): MachineOpener {
   const { config } = options;
-  return (backend) =>
+  return (backend, checkpoint = null) =>
     Machine.open({
+      checkpoint,
       backend: new TimedBackend(backend, options.stats),
       clock: options.clock,
       pace: systemPace,
@@ -211,6 +201,30 @@ async function rebuild(
     return before;
   };
   return await repair({ config, logger, dataDir, dial, identity, probeLog }, order);
+}
+
+/** The state in the store, by way of the copy of its index if there is one. */
+async function openStore(
+  options: OpenOptions,
+  dataDir: DataDir,
+  openMachine: MachineOpener,
+  log: { readonly logMs: number; readonly lastIndex: number },
+): Promise<Machine> {
+  const { clock, logger } = options;
+  const { logMs } = log;
+  const began = clock.now();
+  const backend = await LevelBackend.open(dataDir.storePath());
+  const opened = clock.now();
+  const checkpoint = await openCheckpoint(dataDir.storePath());
+  const machine = await openMachine(backend, checkpoint);
+  await checkpoint?.close();
+  const storeMs = Math.round(opened - began);
+  const indexMs = Math.round(clock.now() - opened);
+  const { keyCount, revision, restored } = machine.store;
+  const replay = log.lastIndex - machine.appliedIndex;
+  const found = { keys: keyCount, revision, indexAt: restored?.main ?? 0, replay };
+  logger.info({ logMs, storeMs, indexMs, ...found }, "opened the log and the store");
+  return machine;
 }
 
 /** Its votes and what it acknowledged went with the log: as the same member it could vote twice. */

@@ -1,34 +1,45 @@
-/** What of the log may go, and when the store is flushed so that it may. */
+/** What of the log may go, and what a restart will find instead: a flushed store, and a copy of its index. */
+import type { Logger } from "../src/base/ports.ts";
 import type { Machine } from "../src/machine/machine.ts";
 import type { Index } from "../src/raft/types.ts";
+import { IndexCheckpoints } from "./index-checkpoint.ts";
 import type { Wal } from "../src/wal/wal.ts";
 
 /** Beyond so much log, followers that need older entries get a state instead. */
 const LOG_BYTES_MAX = 512 * 1024 * 1024;
+
+export interface RetentionOptions {
+  readonly wal: Wal;
+  /** Asked at each use: it changes when a state is adopted. */
+  readonly machine: () => Machine;
+  /** Directory of the store in use. */
+  readonly storePath: () => string;
+  readonly catchUpEntries: number;
+  readonly logger: Logger;
+  readonly onFatal: (error: unknown) => void;
+}
 
 export class Retention {
   readonly #wal: Wal;
   readonly #machine: () => Machine;
   readonly #catchUpEntries: number;
   readonly #onFatal: (error: unknown) => void;
+  readonly #checkpoints: IndexCheckpoints;
   #flushing: Promise<void> | null = null;
 
-  constructor(
-    wal: Wal,
-    machine: () => Machine,
-    catchUpEntries: number,
-    onFatal: (error: unknown) => void,
-  ) {
-    this.#wal = wal;
-    this.#machine = machine;
-    this.#catchUpEntries = catchUpEntries;
-    this.#onFatal = onFatal;
+  constructor(options: RetentionOptions) {
+    this.#wal = options.wal;
+    this.#machine = options.machine;
+    this.#catchUpEntries = options.catchUpEntries;
+    this.#onFatal = options.onFatal;
+    this.#checkpoints = new IndexCheckpoints(options.machine, options.storePath, options.logger);
   }
 
   /** About ten times a second. */
   tick(nowMs: number): void {
     const { buffer } = this.#machine();
     this.#release();
+    this.#checkpoints.tick(nowMs);
     if (this.#wal.full) this.#wal.retry();
     if (this.#flushing !== null || !buffer.flushDue(nowMs)) return;
     this.#flushing = buffer
@@ -42,6 +53,7 @@ export class Retention {
 
   /** Waits for a flush under way. */
   async settle(): Promise<void> {
+    await this.#checkpoints.stop();
     await this.#flushing;
   }
 

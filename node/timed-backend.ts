@@ -52,8 +52,8 @@ export class TimedBackend implements Backend {
     this.#stats.defragmentations.observe((performance.now() - before) / 1000);
   }
 
-  scan(bucket: Bucket, visit: RecordVisitor): Promise<void> {
-    return this.#inner.scan(bucket, visit);
+  scan(bucket: Bucket, visit: RecordVisitor, from?: Uint8Array): Promise<void> {
+    return this.#inner.scan(bucket, visit, from);
   }
 
   verify(pause: () => Promise<void>): AsyncGenerator<number, void> {

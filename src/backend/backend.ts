@@ -30,10 +30,10 @@ export interface Backend {
   /** Gives the space of deleted and overwritten records of [from, end) back; never stops service. Null end: no end. */
   compact(from: Uint8Array, end: Uint8Array | null): Promise<void>;
   /**
-   * Visits every record of `bucket`, in the order of keys. For start-up: nothing may be written until it resolves. Rejects with
-   * "corruption" where the files do not read as what they should be, and with what `visit` throws.
+   * Visits every record of `bucket`, from the record key `from` on, in the order of keys. For start-up: nothing may be written
+   * until it resolves. Rejects with "corruption" where the files do not read as what they should be, and with what `visit` throws.
    */
-  scan(bucket: Bucket, visit: RecordVisitor): Promise<void>;
+  scan(bucket: Bucket, visit: RecordVisitor, from?: Uint8Array): Promise<void>;
   /**
    * Reads the store's files once more, while they are in use, and compares every checksum in them. Yields the bytes of each part
    * after it was checked; the caller decides when the next one is read. `pause` resolves when what is being written by now

@@ -56,6 +56,7 @@ export class BackendBuffer implements BucketWriter, BucketReader {
   /** Bytes not yet in the store. */
   #pendingBytes = 0;
   #landedBytes = 0;
+  #recordsPut = 0;
   /** The last sealed log entry, and its term. */
   #appliedIndex: number;
   #term: number;
@@ -115,6 +116,11 @@ export class BackendBuffer implements BucketWriter, BucketReader {
     return this.#landedBytes;
   }
 
+  /** Records put since the store was opened. */
+  get recordsPut(): number {
+    return this.#recordsPut;
+  }
+
   /** What `bucket` holds now, buffered writes included. Live: copy to keep. */
   totals(bucket: Bucket): BucketTotals {
     return totalsOf(this.#totals, bucket);
@@ -155,6 +161,7 @@ export class BackendBuffer implements BucketWriter, BucketReader {
     totals.apply(1, keyHash, crc, size);
     this.#filling.put(recordKey, record.subarray(keyBytes));
     this.#pendingBytes += size;
+    this.#recordsPut++;
     this.#unsealed = true;
   }
 

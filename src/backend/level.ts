@@ -12,7 +12,6 @@ import { join } from "node:path";
 import { ClassicLevel } from "classic-level";
 
 import { assert } from "../base/assert.ts";
-import { EMPTY } from "../base/bytes.ts";
 import { QuorateError } from "../base/errors.ts";
 import type {
   Backend,
@@ -166,14 +165,18 @@ export class LevelBackend implements Backend {
     await this.#compactSlices(middle, end);
   }
 
-  async scan(bucket: Bucket, visit: RecordVisitor): Promise<void> {
-    let from: Uint8Array | null = EMPTY;
+  async scan(
+    bucket: Bucket,
+    visit: RecordVisitor,
+    from: Uint8Array = Uint8Array.of(bucket),
+  ): Promise<void> {
+    let rest: Uint8Array | null = from;
     if (!this.#written) {
-      from = await guarded("read the store", async () =>
-        scanTables(this.#directory, bucket, visit),
+      rest = await guarded("read the store", async () =>
+        scanTables(this.#directory, bucket, from, visit),
       );
     }
-    if (from !== null) await scanView(this.view(), bucket, from, visit);
+    if (rest !== null) await scanView(this.view(), bucket, rest, visit);
   }
 
   verify(pause: () => Promise<void>): AsyncGenerator<number, void> {

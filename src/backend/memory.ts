@@ -3,7 +3,7 @@
  * crash does: of the batches since the last flush any number may be gone, always the newest ones.
  */
 import { assert } from "../base/assert.ts";
-import { EMPTY, keep } from "../base/bytes.ts";
+import { keep } from "../base/bytes.ts";
 import { latin1 } from "./batch.ts";
 import type {
   Backend,
@@ -102,8 +102,12 @@ export class MemoryBackend implements Backend {
     await Promise.resolve();
   }
 
-  async scan(bucket: Bucket, visit: RecordVisitor): Promise<void> {
-    await scanView(this.view(), bucket, EMPTY, visit);
+  async scan(
+    bucket: Bucket,
+    visit: RecordVisitor,
+    from: Uint8Array = Uint8Array.of(bucket),
+  ): Promise<void> {
+    await scanView(this.view(), bucket, from, visit);
   }
 
   /** Memory has no files. */

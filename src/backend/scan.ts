@@ -44,15 +44,13 @@ export async function readBucket(
 /** Rows of one read. */
 const SCAN_ROWS = 16_384;
 
-/** Visits the records of `bucket` behind the record key `after` (empty: all of them), and closes `view`. */
+/** Visits the records of `bucket` from the record key `from` on, and closes `view`. */
 export async function scanView(
   view: BackendView,
   bucket: Bucket,
-  after: Uint8Array,
+  from: Uint8Array,
   visit: RecordVisitor,
 ): Promise<void> {
-  const from =
-    after.length === 0 ? Uint8Array.of(bucket) : Buffer.concat([after, Uint8Array.of(0)]);
   const rows = view.iterate(from, Uint8Array.of(bucket + 1));
   try {
     for (

@@ -14,6 +14,7 @@ import { BackendBuffer } from "../backend/buffer.ts";
 import { Bucket } from "../backend/buckets.ts";
 import { readBucket } from "../backend/scan.ts";
 import { Lessor } from "../lease/lessor.ts";
+import type { CheckpointMark, CheckpointSink } from "../mvcc/checkpoint.ts";
 import { SUB_MAX } from "../mvcc/key-index.ts";
 import { Store } from "../mvcc/store.ts";
 import type { WriteTxn } from "../mvcc/write-txn.ts";
@@ -60,6 +61,7 @@ export class Machine {
       cacheBytesMax: options.valueCacheBytes,
       compactionRowsMax: options.compactionBatchRevisions,
       compactionPauseMs: options.compactionSleepMs,
+      checkpoint: options.checkpoint ?? null,
       onFatal: options.onFatal,
     });
     const rows = (bucket: Bucket): ReturnType<typeof readBucket> =>
@@ -96,6 +98,12 @@ export class Machine {
     this.#executor = new Executor(store, this.lessor);
     const version = buffer.getSync(Bucket.meta, CLUSTER_VERSION_KEY);
     this.#clusterVersion = version === undefined ? null : Buffer.from(version).toString();
+  }
+
+  /** Copies the index for the next start, as of the last entry; null between the slices of one. See Store.writeCheckpoint. */
+  async writeCheckpoint(sink: CheckpointSink): Promise<CheckpointMark | null> {
+    if (this.#running !== null) return null;
+    return await this.store.writeCheckpoint((key) => this.lessor.leaseOf(key), sink);
   }
 
   /** From now on, tells `events`. Before the first entry is applied. */

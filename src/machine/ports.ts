@@ -5,6 +5,7 @@ import type { Later } from "../backend/buffer.ts";
 import type { Clock } from "../base/ports.ts";
 import type { Change } from "../mvcc/change.ts";
 import type { Pace } from "../mvcc/pace.ts";
+import type { CheckpointSource } from "../mvcc/restore.ts";
 import type { Revision } from "../mvcc/revision.ts";
 import type { Reply } from "./reply.ts";
 
@@ -24,6 +25,8 @@ export interface MachineOptions {
   readonly valueCacheBytes: number;
   readonly compactionBatchRevisions: number;
   readonly compactionSleepMs: number;
+  /** Of the store's index (`Machine.writeCheckpoint`); without one every record is read. */
+  readonly checkpoint?: CheckpointSource | null;
   /** The state is damaged or its store refuses: the process must end. */
   readonly onFatal: (error: unknown) => void;
   /** Upper 16 bits of the request ids of this member. */

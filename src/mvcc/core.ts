@@ -7,7 +7,7 @@ import type { Pace } from "./pace.ts";
 import { PendingChanges } from "./pending.ts";
 import { Pins, type Position } from "./pins.ts";
 import { FIRST_REVISION, type Revision } from "./revision.ts";
-import { TreeIndex } from "./tree-index.ts";
+import type { TreeIndex } from "./tree-index.ts";
 import { Values } from "./values.ts";
 
 /** Before the first compaction. */
@@ -62,18 +62,16 @@ export class Core {
     backend: Backend,
     buffer: BackendBuffer,
     pace: Pace,
-    options: {
-      readonly cacheBytesMax: number;
-      readonly onFatal: (error: unknown) => void;
-    },
+    index: TreeIndex,
+    onFatal: (error: unknown) => void,
   ) {
     this.backend = backend;
     this.buffer = buffer;
     this.pace = pace;
-    this.index = new TreeIndex(options.cacheBytesMax);
+    this.index = index;
     this.onDamage = (error) => {
       if (error instanceof QuorateError && error.code === "corruption" && !this.closed) {
-        options.onFatal(error);
+        onFatal(error);
       }
     };
     this.values = new Values(backend, this.pending, this.onDamage);

@@ -32,6 +32,15 @@ export function slotVersionAt(leaf: Leaf, slot: number, main: number, sub: numbe
   return new Version(key, history.create, newest, newestSub, history.version, record);
 }
 
+/** Revisions of the key in a slot that are kept. */
+export function revisionsAt(leaf: Leaf, slot: number): number {
+  let count = 0;
+  for (let life = leaf.historyAt(slot); life !== null; life = life.older) {
+    count += life.mains.length;
+  }
+  return Math.max(1, count);
+}
+
 /** The history of a key that had none: the put that created it. */
 export function onlyPut(leaf: Leaf, slot: number): Generation {
   const main = leaf.mains[slot] as number;

@@ -42,9 +42,11 @@ export async function rebuildIndex(
   return { main: scan.main, sub: scan.sub, leases: scan.leases };
 }
 
-class Scan {
-  readonly totals = new BucketTotals();
-  readonly leases = new Map<Key, bigint>();
+/** Takes records in the order of revisions into an index. */
+export class Scan {
+  readonly totals: BucketTotals = new BucketTotals();
+  readonly leases: Map<Key, bigint>;
+  /** Of the last record. */
   main = 0;
   sub = 0;
   readonly #index: TreeIndex;
@@ -57,8 +59,10 @@ class Scan {
   /** 0 for a tombstone. */
   readonly #versions = new Float64Array(CHUNK_RECORDS);
 
-  constructor(index: TreeIndex) {
+  /** `leases`: of keys that are in the index already. */
+  constructor(index: TreeIndex, leases: Map<Key, bigint> = new Map()) {
     this.#index = index;
+    this.leases = leases;
   }
 
   /** Both are borrowed. */

@@ -7,6 +7,7 @@ import { Bucket } from "../backend/buckets.ts";
 import type { BackendBuffer } from "../backend/buffer.ts";
 import { assert } from "../base/assert.ts";
 import type { Key } from "../base/bytes.ts";
+import { type CheckpointMark, type CheckpointSink, writeCheckpoint } from "./checkpoint.ts";
 import type { Change, ChangeSlice, History } from "./change.ts";
 import { type CompactOutcome, Compactor, readMarks } from "./compaction.ts";
 import { Core, type StoreCounts } from "./core.ts";
@@ -18,8 +19,10 @@ import type { Pace } from "./pace.ts";
 import type { Pin, Position } from "./pins.ts";
 import type { RangeOutcome, RangeQuery, RangeRefusal, RangeRows, RangeSummary } from "./range.ts";
 import { Reader, type RangeSink } from "./reader.ts";
-import { rebuildIndex } from "./rebuild.ts";
+import { type Rebuilt, rebuildIndex } from "./rebuild.ts";
+import { type CheckpointSource, restoreIndex } from "./restore.ts";
 import { FIRST_REVISION, type Revision } from "./revision.ts";
+import { TreeIndex } from "./tree-index.ts";
 import type { LeafVisitor } from "./tree-walk.ts";
 import type { Version } from "./version.ts";
 import { WriteTxn } from "./write-txn.ts";
@@ -37,6 +40,8 @@ export interface StoreOptions {
   readonly compactionRowsMax?: number;
   /** Between two slices; 10 by default. */
   readonly compactionPauseMs?: number;
+  /** What `writeCheckpoint` left of this store; null (the default): every record is read. */
+  readonly checkpoint?: CheckpointSource | null;
   /** Background work failed: the store is damaged or the backend refuses. The process must end. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -45,37 +50,49 @@ export class Store implements History {
   readonly #core: Core;
   readonly #reader: Reader;
   readonly #shelf = new HashShelf();
+  /** Of the checkpoint that the index came from: records up to it were not looked at. Null if all were. */
+  readonly restored: CheckpointMark | null;
   readonly #compactor: Compactor;
   #leases: Map<Key, bigint>;
 
   /**
-   * Reads every record once and checks it; resumes a compaction that was cut short. Throws QuorateError "corruption".
+   * Reads every record once and checks it, or where there is a checkpoint those written since; resumes a compaction that was
+   * cut short. Throws QuorateError "corruption".
    */
   static async open(options: StoreOptions): Promise<Store> {
-    const { backend, buffer, pace } = options;
-    const core = new Core(backend, buffer, pace, {
-      cacheBytesMax: options.cacheBytesMax ?? CACHE_BYTES_MAX,
-      onFatal: options.onFatal,
-    });
+    const { backend, buffer, pace, checkpoint = null } = options;
     const marks = readMarks(buffer);
-    const rebuilt = await rebuildIndex(backend, core.index, buffer.totals(Bucket.keys));
+    const newIndex = (): TreeIndex => new TreeIndex(options.cacheBytesMax ?? CACHE_BYTES_MAX);
+    let index = newIndex();
+    let found: (Rebuilt & { readonly mark: CheckpointMark | null }) | null =
+      checkpoint === null
+        ? null
+        : await restoreIndex(checkpoint, { backend, buffer, index }, marks);
+    const restored = found === null ? null : found.mark;
+    if (found === null) {
+      index = newIndex();
+      const rebuilt = await rebuildIndex(backend, index, buffer.totals(Bucket.keys));
+      found = { ...rebuilt, mark: null };
+    }
+    const core = new Core(backend, buffer, pace, index, options.onFatal);
     // A compaction may have removed the newest record: the marks know then how far the revision was.
-    const main = Math.max(FIRST_REVISION, rebuilt.main, marks.scheduled, marks.finished);
+    const main = Math.max(FIRST_REVISION, found.main, marks.scheduled, marks.finished);
     core.revision = main as Revision;
     core.headMain = main;
-    core.headSub = rebuilt.main === main ? rebuilt.sub : SUB_MAX;
+    core.headSub = found.main === main ? found.sub : SUB_MAX;
     core.compactRevision = Math.max(marks.scheduled, marks.finished);
-    return new Store(core, marks, rebuilt.leases, options);
+    return new Store(core, marks, { leases: found.leases, restored }, options);
   }
 
   private constructor(
     core: Core,
     marks: { readonly scheduled: number; readonly finished: number },
-    leases: Map<Key, bigint>,
+    found: { readonly leases: Map<Key, bigint>; readonly restored: CheckpointMark | null },
     options: StoreOptions,
   ) {
     this.#core = core;
-    this.#leases = leases;
+    this.#leases = found.leases;
+    this.restored = found.restored;
     this.#reader = new Reader(core);
     this.#compactor = new Compactor(core, this.#shelf, marks, {
       pace: {
@@ -230,6 +247,17 @@ export class Store implements History {
   /** Hashes that the last compactions took, by revision. */
   get compactHashes(): readonly HistoryHash[] {
     return this.#shelf.all;
+  }
+
+  /**
+   * Copies the index, as of now, to where the next start can read it; between entries. `leaseOf` answers the lease that a
+   * key hangs on, 0 for none. Null if a compaction came in between: the copy is then worth nothing.
+   */
+  async writeCheckpoint(
+    leaseOf: (key: Key) => bigint,
+    sink: CheckpointSink,
+  ): Promise<CheckpointMark | null> {
+    return await writeCheckpoint(this.#core, leaseOf, sink);
   }
 
   /** Ends background work. The backend stays open: it is the caller's. */

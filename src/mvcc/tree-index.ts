@@ -7,7 +7,7 @@
 import { assert } from "../base/assert.ts";
 import { type Key, successor } from "../base/bytes.ts";
 import { Generation, retainedAt } from "./key-index.ts";
-import { compactLeaf, newestAt, onlyPut, slotVersionAt } from "./leaf-slot.ts";
+import { compactLeaf, newestAt, onlyPut, revisionsAt, slotVersionAt } from "./leaf-slot.ts";
 import { Inner, INNER_MAX, Leaf, LEAF_MAX, type Node } from "./tree-node.ts";
 import { type LeafVisitor, maybeMerge, OPEN_END, visitNode } from "./tree-walk.ts";
 import { type CachedRecord, ValueCache } from "./value-cache.ts";
@@ -154,6 +154,25 @@ export class TreeIndex {
     life.ended = true;
     this.#leaf.setHistory(this.#slot, life);
     return true;
+  }
+
+  /** A key with all that is kept of it, behind every key that is there. `history` is null where (main, sub) made the key. */
+  restoreKey(key: Key, main: number, sub: number, history: Generation | null): void {
+    const isThere = this.#seek(key);
+    assert(!isThere, "a key is restored once");
+    this.#insert(key, main, sub);
+    if (history !== null) this.#leaf.setHistory(this.#slot, history);
+    if (history === null || !history.ended) this.#addLive(1);
+  }
+
+  /** Revisions of all keys that are kept: as many as the store has records. */
+  countRevisions(): number {
+    let count = 0;
+    this.visit(OPEN_END, OPEN_END, (leaf, from, end) => {
+      for (let slot = from; slot < end; slot++) count += revisionsAt(leaf, slot);
+      return true;
+    });
+    return count;
   }
 
   /** Live keys of [from, end) now. */

@@ -8,25 +8,26 @@ import { readRuns } from "./manifest.ts";
 import { RunReader } from "./table.ts";
 
 /**
- * Visits the records of `bucket` in the tables that the manifest in `directory` names now. Nothing may have been written since
- * the store was opened. Answers null when all were visited; if LevelDB replaced a table meanwhile, the last key visited (empty
- * if none was): the rest is then to be read through LevelDB. Throws QuorateError "corruption", which names the file.
+ * Visits the records of `bucket` from the record key `from` on, in the tables that the manifest in `directory` names now.
+ * Nothing may have been written since the store was opened. Answers null when all were visited; if LevelDB replaced a table
+ * meanwhile, the key from which on the rest is to be read through LevelDB. Throws QuorateError "corruption", which names the file.
  */
 export async function scanTables(
   directory: string,
   bucket: Bucket,
+  from: Uint8Array,
   visit: RecordVisitor,
 ): Promise<Uint8Array | null> {
-  const merge = new Merge(bucket, visit);
+  const merge = new Merge(bucket, from, visit);
   try {
     for (const tables of await readRuns(directory)) {
-      await merge.add(new RunReader(tables, Uint8Array.of(bucket)));
+      await merge.add(new RunReader(tables, from));
     }
     await merge.run();
     return null;
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") {
-      return merge.visited;
+      return merge.rest;
     }
     throw error;
   } finally {
@@ -37,6 +38,7 @@ export async function scanTables(
 /** Runs side by side, as one in the order of keys; of equal keys only the newest record counts. */
 class Merge {
   readonly #bucket: Bucket;
+  readonly #from: Uint8Array;
   readonly #visit: RecordVisitor;
   /** Those that stand on a record of the bucket. */
   readonly #runs: RunReader[] = [];
@@ -47,13 +49,16 @@ class Merge {
   /** Views of `#met`, by length. */
   #keys: Uint8Array[] = [];
 
-  constructor(bucket: Bucket, visit: RecordVisitor) {
+  constructor(bucket: Bucket, from: Uint8Array, visit: RecordVisitor) {
     this.#bucket = bucket;
+    this.#from = from;
     this.#visit = visit;
   }
 
-  get visited(): Uint8Array {
-    return this.#met.subarray(0, this.#metLength);
+  /** Where to go on. */
+  get rest(): Uint8Array {
+    if (this.#metLength === 0) return this.#from;
+    return Buffer.concat([this.#met.subarray(0, this.#metLength), Uint8Array.of(0)]);
   }
 
   async add(run: RunReader): Promise<void> {
@@ -89,15 +94,15 @@ class Merge {
     return true;
   }
 
-  /** On to the next record of the bucket, over those of buckets before it; false if there is none. */
+  /** On to the next record of the bucket, over those before `from`; false if there is none. */
   async #next(run: RunReader, standing = false): Promise<boolean> {
     let isStanding = standing;
     for (;;) {
       while (isStanding || run.advance()) {
         isStanding = false;
         const bucket = run.key[0] as number;
-        if (bucket === this.#bucket) return true;
         if (bucket > this.#bucket) return false;
+        if (!isBelow(run, this.#from)) return true;
       }
       if (!(await run.load())) return false;
     }
@@ -118,6 +123,10 @@ class Merge {
     const { valueFrom, valueEnd } = run;
     this.#visit(view, new Uint8Array(buffer, byteOffset + valueFrom, valueEnd - valueFrom));
   }
+}
+
+function isBelow(run: RunReader, key: Uint8Array): boolean {
+  return run.key.compare(key, 0, key.length, 0, run.keyLength) < 0;
 }
 
 /** By key; of equal keys the newest first. A loop: the call into C++ would cost more than these few bytes. */

@@ -17,6 +17,7 @@ const root = mkdtempSync(join(tmpdir(), "quorate-level-scan-"));
 let made = 0;
 const fresh = (): string => join(root, `store-${made++}`);
 const BUCKET = 2;
+const FROM = Uint8Array.of(BUCKET);
 const NEXT = "\x03";
 
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -56,7 +57,7 @@ const files = (directory: string, pattern: RegExp): string[] =>
 
 async function scanned(directory: string): Promise<string[]> {
   const found: string[] = [];
-  const rest = await scanTables(directory, BUCKET as Bucket, (key, value) => {
+  const rest = await scanTables(directory, BUCKET as Bucket, FROM, (key, value) => {
     found.push(`${Buffer.from(key).toString("latin1")}=${Buffer.from(value).toString("latin1")}`);
   });
   assert.equal(rest, null, "all of it was read from the tables");
@@ -87,7 +88,7 @@ describe("a scan past LevelDB", () => {
     const bytes = readFileSync(last);
     rmSync(last);
     const before: string[] = [];
-    const rest = await scanTables(directory, BUCKET as Bucket, (key, value) => {
+    const rest = await scanTables(directory, BUCKET as Bucket, FROM, (key, value) => {
       before.push(
         `${Buffer.from(key).toString("latin1")}=${Buffer.from(value).toString("latin1")}`,
       );
@@ -119,7 +120,7 @@ describe("a scan past LevelDB", () => {
       }
       const cut = round % 3 === 0 ? random.between(0, damaged.length) : damaged.length;
       writeFileSync(path, damaged.subarray(0, cut));
-      const outcome = await scanTables(directory, BUCKET as Bucket, () => {}).catch(
+      const outcome = await scanTables(directory, BUCKET as Bucket, FROM, () => {}).catch(
         (error: unknown) => error,
       );
       if (cut < damaged.length) {

@@ -8,6 +8,7 @@ import type { CompactOutcome } from "../../../src/mvcc/compaction.ts";
 import type { Pace } from "../../../src/mvcc/pace.ts";
 import { plainQuery, type RangeOutcome, type RangeQuery } from "../../../src/mvcc/range.ts";
 import { keyOf, RecordReader, valueOf } from "../../../src/mvcc/record.ts";
+import type { CheckpointSource } from "../../../src/mvcc/restore.ts";
 import { Store } from "../../../src/mvcc/store.ts";
 import type { WriteTxn } from "../../../src/mvcc/write-txn.ts";
 
@@ -22,6 +23,8 @@ export interface FixtureOptions {
   readonly backend?: MemoryBackend;
   readonly cacheBytesMax?: number;
   readonly compactionRowsMax?: number;
+  readonly checkpoint?: CheckpointSource | null;
+  readonly pace?: Pace;
 }
 
 export class Fixture {
@@ -38,7 +41,8 @@ export class Fixture {
     const store = await Store.open({
       backend,
       buffer,
-      pace: testPace,
+      pace: options.pace ?? testPace,
+      checkpoint: options.checkpoint ?? null,
       cacheBytesMax: options.cacheBytesMax ?? 1 << 20,
       compactionRowsMax: options.compactionRowsMax ?? 1000,
       compactionPauseMs: 0,

@@ -6,6 +6,7 @@ import { crc32c } from "../../../src/base/checksum.ts";
 import { BackendBuffer } from "../../../src/backend/buffer.ts";
 import { MemoryBackend } from "../../../src/backend/memory.ts";
 import { Core } from "../../../src/mvcc/core.ts";
+import { TreeIndex } from "../../../src/mvcc/tree-index.ts";
 import { anySlot } from "../../../src/mvcc/hash.ts";
 import { bytes, Fixture, k, testPace } from "./fixture.ts";
 
@@ -88,7 +89,8 @@ describe("anySlot", () => {
       backend,
       BackendBuffer.open(backend),
       { ...testPace, turn },
-      { cacheBytesMax: 0, onFatal: () => assert.fail("the store is damaged") },
+      new TreeIndex(0),
+      () => assert.fail("the store is damaged"),
     );
     const name = (at: number): string => String(at).padStart(6, "0");
     for (let at = 0; at < 20_000; at++) core.index.put(k(name(at)), 2, at);
