@@ -27,6 +27,12 @@ export async function openCheckpoint(storePath: string): Promise<CheckpointFile 
   return file === null ? null : new CheckpointFile(file);
 }
 
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, "r");
+  await directory.sync();
+  await directory.close();
+}
+
 /** What cannot be read ends it: the index is then rebuilt from the records. */
 export class CheckpointFile implements CheckpointSource {
   readonly #file: FileHandle;
@@ -66,10 +72,21 @@ export class CheckpointFile implements CheckpointSource {
   }
 }
 
+export interface IndexCheckpointOptions {
+  /** Asked at each use: it changes when a state is adopted. */
+  readonly machine: () => Machine;
+  /** Directory of the store in use. */
+  readonly storePath: () => string;
+  /** Makes what is in the store survive power loss. */
+  readonly flush: () => Promise<void>;
+  readonly logger: Logger;
+}
+
 /** Decides when a copy is made, and puts it in place once the store on disk is at least as new. */
 export class IndexCheckpoints {
   readonly #machine: () => Machine;
   readonly #storePath: () => string;
+  readonly #flush: () => Promise<void>;
   readonly #logger: Logger;
   #of: Machine | null = null;
   /** Of the last copy, or where counting began. */
@@ -79,10 +96,11 @@ export class IndexCheckpoints {
   #writing: Promise<void> | null = null;
   #stopped = false;
 
-  constructor(machine: () => Machine, storePath: () => string, logger: Logger) {
-    this.#machine = machine;
-    this.#storePath = storePath;
-    this.#logger = logger;
+  constructor(options: IndexCheckpointOptions) {
+    this.#machine = options.machine;
+    this.#storePath = options.storePath;
+    this.#flush = options.flush;
+    this.#logger = options.logger;
   }
 
   /** About ten times a second. */
@@ -123,27 +141,26 @@ export class IndexCheckpoints {
     return store.compactRevision > this.#lastMain;
   }
 
+  /** The copy is no more than a help: a failure is told, and tried again later. */
   async #write(machine: Machine, nowMs: number): Promise<void> {
     const records = machine.buffer.recordsPut;
     const path = checkpointPath(this.#storePath());
-    const draft = `${path}.tmp`;
-    const mark = await this.#draft(machine, draft).catch((error: unknown) => {
+    this.#waitUntilMs = nowMs + PAUSE_MS;
+    try {
+      const mark = await this.#draft(machine, `${path}.tmp`);
+      if (mark === null || !(await this.#isDurable(machine, mark))) {
+        await rm(`${path}.tmp`, { force: true });
+        return;
+      }
+      await rename(`${path}.tmp`, path);
+      await syncDirectory(dirname(path));
+      if (mark.compactRevision <= this.#lastMain) this.#waitUntilMs = 0;
+      this.#lastMain = mark.main;
+      this.#lastRecords = records;
+    } catch (error) {
       const reason = QuorateError.from(error).message;
       if (!this.#stopped) this.#logger.warn({ reason }, "the index was not copied to disk");
-      return null;
-    });
-    if (mark === null || !(await this.#isDurable(machine, mark))) {
-      this.#waitUntilMs = nowMs + PAUSE_MS;
-      await rm(draft, { force: true });
-      return;
     }
-    await rename(draft, path);
-    const directory = await open(dirname(path), "r");
-    await directory.sync();
-    await directory.close();
-    if (mark.compactRevision > this.#lastMain) this.#waitUntilMs = nowMs + PAUSE_MS;
-    this.#lastMain = mark.main;
-    this.#lastRecords = records;
   }
 
   async #draft(machine: Machine, path: string): Promise<CheckpointMark | null> {
@@ -160,12 +177,14 @@ export class IndexCheckpoints {
     }
   }
 
-  /** Waits until a restart would find the store at or after the copy: an older store has no use for it. */
+  /** Flushes until a restart would find the store at or after the copy: an older store has no use for it. */
   async #isDurable(machine: Machine, mark: CheckpointMark): Promise<boolean> {
-    while (machine.buffer.durableIndex < mark.appliedIndex) {
-      if (this.#stopped || this.#machine() !== machine) return false;
-      await new Promise((resolve) => setTimeout(resolve, 100));
+    const { buffer } = machine;
+    const isCurrent = (): boolean => !this.#stopped && this.#machine() === machine;
+    while (isCurrent() && buffer.durableIndex < mark.appliedIndex) {
+      if (buffer.committedIndex < mark.appliedIndex) await buffer.drain();
+      await this.#flush();
     }
-    return !this.#stopped && this.#machine() === machine;
+    return isCurrent();
   }
 }

@@ -32,7 +32,8 @@ export class Retention {
     this.#machine = options.machine;
     this.#catchUpEntries = options.catchUpEntries;
     this.#onFatal = options.onFatal;
-    this.#checkpoints = new IndexCheckpoints(options.machine, options.storePath, options.logger);
+    const flush = (): Promise<void> => this.#flush();
+    this.#checkpoints = new IndexCheckpoints({ ...options, flush });
   }
 
   /** About ten times a second. */
@@ -41,19 +42,24 @@ export class Retention {
     this.#release();
     this.#checkpoints.tick(nowMs);
     if (this.#wal.full) this.#wal.retry();
-    if (this.#flushing !== null || !buffer.flushDue(nowMs)) return;
-    this.#flushing = buffer
-      .flush()
-      .then(() => this.#release())
-      .catch(this.#onFatal)
-      .finally(() => {
-        this.#flushing = null;
-      });
+    if (buffer.flushDue(nowMs)) void this.#flush();
   }
 
   /** Waits for a flush under way. */
   async settle(): Promise<void> {
     await this.#checkpoints.stop();
+    await this.#flushing;
+  }
+
+  /** One at a time: who asks during a flush waits for that one. */
+  async #flush(): Promise<void> {
+    this.#flushing ??= this.#machine()
+      .buffer.flush()
+      .then(() => this.#release())
+      .catch(this.#onFatal)
+      .finally(() => {
+        this.#flushing = null;
+      });
     await this.#flushing;
   }
 
