@@ -13,7 +13,7 @@ const READ_BYTES = 1024 * 1024;
 /** Fewer new records are read quickly enough at a start. */
 const RECORDS_MIN = 25_000;
 /** A copy is made anew when so many parts of all records are newer than the last one: it costs each record a microsecond. */
-const NEW_PARTS = 4;
+const NEW_PARTS = 8;
 /** Between two copies for the sake of a compaction, and after one that failed. */
 const PAUSE_MS = 60_000;
 
