@@ -1,4 +1,4 @@
-/** Copies of the index beside the store, so that a restart reads the records since the last one alone (src/mvcc/checkpoint.ts). */
+/** Copies of the index beside the store: a restart reads the records since the last one alone (src/mvcc/checkpoint.ts). */
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 

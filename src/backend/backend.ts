@@ -31,7 +31,7 @@ export interface Backend {
   compact(from: Uint8Array, end: Uint8Array | null): Promise<void>;
   /**
    * Visits every record of `bucket`, from the record key `from` on, in the order of keys. For start-up: nothing may be written
-   * until it resolves. Rejects with "corruption" where the files do not read as what they should be, and with what `visit` throws.
+   * until it resolves. Rejects with "corruption" where the files do not read as they should, and with what `visit` throws.
    */
   scan(bucket: Bucket, visit: RecordVisitor, from?: Uint8Array): Promise<void>;
   /**

@@ -10,7 +10,7 @@ import { RunReader } from "./table.ts";
 /**
  * Visits the records of `bucket` from the record key `from` on, in the tables that the manifest in `directory` names now.
  * Nothing may have been written since the store was opened. Answers null when all were visited; if LevelDB replaced a table
- * meanwhile, the key from which on the rest is to be read through LevelDB. Throws QuorateError "corruption", which names the file.
+ * meanwhile, the key from which on the rest is to be read through LevelDB. Throws "corruption", naming the file.
  */
 export async function scanTables(
   directory: string,
