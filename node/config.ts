@@ -62,6 +62,7 @@ export interface Config extends AuthConfig {
   readonly corruptionRepair: boolean;
   readonly extensiveMetrics: boolean;
   readonly logLevel: string;
+  readonly logFormat: "json" | "console";
   readonly logOutputs: readonly string[];
   readonly hostWhitelist: readonly string[];
   readonly corsOrigins: readonly string[];
@@ -148,6 +149,7 @@ type MemberFields = Pick<
   | "fsync"
   | "extensiveMetrics"
   | "logLevel"
+  | "logFormat"
   | "logOutputs"
   | "hostWhitelist"
   | "corsOrigins"
@@ -177,7 +179,6 @@ function memberFields(read: Reader, name: string): MemberFields {
   const level = read.text("log-level");
   if (!LOG_LEVELS.has(level))
     refuse(`--log-level=${level} is not one of ${[...LOG_LEVELS].join(", ")}`);
-  read.oneOf("log-format", ["json", "console"]);
   const walDir = read.text("wal-dir");
   if (name === "") refuse("--name must not be empty");
   const dataDir = read.text("data-dir");
@@ -197,6 +198,7 @@ function memberFields(read: Reader, name: string): MemberFields {
     fsync: !read.flag("unsafe-no-fsync"),
     extensiveMetrics: metrics === "extensive",
     logLevel: level,
+    logFormat: read.oneOf("log-format", ["json", "console"]),
     logOutputs: read.list("log-outputs"),
     hostWhitelist: read.list("host-whitelist"),
     corsOrigins: read.list("cors"),

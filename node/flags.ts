@@ -135,7 +135,7 @@ const USERS: readonly Flag[] = [
 const OBSERVE: readonly Flag[] = [
   flag("metrics", "text", "basic", "basic or extensive (adds grpc_server_handling_seconds)"),
   flag("log-level", "text", "info", "debug, info, warn, error, fatal or panic"),
-  flag("log-format", "text", "json", "json"),
+  flag("log-format", "text", "json", "json, or console for lines that people read"),
   flag("log-outputs", "list", "default", "default, stdout, stderr or file paths, comma-separated"),
   flag("host-whitelist", "list", "*", "host names that plain HTTP requests may name"),
   flag("cors", "list", "*", "origins allowed to use the HTTP API"),

@@ -1,12 +1,17 @@
-/** The member's log: JSON, one event a line, never blocking (asynchronous, bounded; drops are counted by pino). */
+/** The member's log: one event a line, never blocking (asynchronous and bounded; what is dropped is counted). */
 import { destination, multistream, pino, type DestinationStream, type Logger as Pino } from "pino";
 import type { Logger } from "../src/base/ports.ts";
+import { toConsoleLine } from "./log-line.ts";
 
 const BUFFER_BYTES = 4096;
 const BUFFER_MAX_BYTES = 8 * 1024 * 1024;
 const FLUSH_MS = 250;
 
+export type LogFormat = "json" | "console";
+
 export interface MemberLog extends Logger {
+  /** Lines that an output did not take in time. */
+  readonly dropped: number;
   /** Writes what is buffered, synchronously: before the process ends. */
   flush(): void;
 }
@@ -14,7 +19,12 @@ export interface MemberLog extends Logger {
 const LEVELS: Readonly<Record<string, string>> = { panic: "fatal" };
 
 /** `outputs` as of --log-outputs: default and stderr are the standard error, anything else but stdout a file. */
-export function openLog(level: string, outputs: readonly string[]): MemberLog {
+export function openLog(
+  level: string,
+  outputs: readonly string[],
+  format: LogFormat = "json",
+): MemberLog {
+  let dropped = 0;
   const streams = outputs.map((output) =>
     destination({
       dest: output === "stdout" ? 1 : output === "stderr" || output === "default" ? 2 : output,
@@ -24,6 +34,7 @@ export function openLog(level: string, outputs: readonly string[]): MemberLog {
       periodicFlush: FLUSH_MS,
     }),
   );
+  for (const stream of streams) stream.on("drop", () => dropped++);
   const [only] = streams;
   const target: DestinationStream =
     streams.length === 1 && only !== undefined
@@ -37,11 +48,12 @@ export function openLog(level: string, outputs: readonly string[]): MemberLog {
       messageKey: "msg",
       formatters: { level: (label) => ({ level: label }) },
     },
-    target,
+    format === "console" ? { write: (line) => target.write(toConsoleLine(line)) } : target,
   );
-  return adapt(log, () => {
+  const flush = (): void => {
     for (const stream of streams) flushQuietly(stream);
-  });
+  };
+  return adapt(log, flush, () => dropped);
 }
 
 function flushQuietly(stream: { flushSync(): void }): void {
@@ -52,8 +64,11 @@ function flushQuietly(stream: { flushSync(): void }): void {
   }
 }
 
-function adapt(log: Pino, flush: () => void): MemberLog {
+function adapt(log: Pino, flush: () => void, dropped: () => number): MemberLog {
   return {
+    get dropped() {
+      return dropped();
+    },
     debug: (fields, message) => log.debug(plain(fields), message),
     info: (fields, message) => log.info(plain(fields), message),
     warn: (fields, message) => log.warn(plain(fields), message),

@@ -36,7 +36,7 @@ export async function main(args: readonly string[]): Promise<void> {
 }
 
 async function run(config: Config): Promise<void> {
-  const logger = openLog(config.logLevel, config.logOutputs);
+  const logger = openLog(config.logLevel, config.logOutputs, config.logFormat);
   const fatal = (error: unknown): never => {
     const finding = findingOf(error);
     if (finding !== null) restartToRebuild(config, logger, finding);

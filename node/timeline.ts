@@ -29,10 +29,14 @@ export class Marks {
   /** When `index` passed, within 2 ms; null if it has not, or too long ago to be known. */
   passedAt(index: number): number | null {
     let found: number | null = null;
+    let following = Number.POSITIVE_INFINITY;
     const oldest = Math.max(0, this.#count - MARKS);
     for (let mark = this.#count - 1; mark >= oldest; mark--) {
       const at = mark % MARKS;
-      if ((this.#indexes[at] ?? 0) < index) return found;
+      const marked = this.#indexes[at] ?? 0;
+      // Beyond a cut: the entry of this index there was another one.
+      if (marked < index || marked > following) return found;
+      following = marked;
       found = this.#times[at] ?? null;
     }
     return this.#count > MARKS ? null : found;

@@ -99,6 +99,13 @@ function exposeLoop(exposition: Exposition, { member, slow }: OwnParts): void {
     "Entries committed and not yet applied.",
     () => member.loop.applyBacklog,
   );
+  expose(
+    exposition,
+    "counter",
+    "quorate_log_lines_dropped_total",
+    "Lines of the member's own log that an output did not take in time.",
+    () => member.logger.dropped,
+  );
   exposeLabelled(
     exposition,
     "counter",

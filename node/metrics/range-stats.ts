@@ -1,7 +1,7 @@
 /**
  * How long ranges take. One that is answered at once takes a few microseconds, of which reading the clock twice would be a
- * good part: every 16th such range is timed and counts for 16. One that waits for the disk, or is built in slices, is timed
- * by itself.
+ * good part: the first and then every 16th is timed, and counts for those before it too. One that waits for the disk, or is
+ * built in slices, is timed by itself.
  */
 import { exponentialBounds, HandHistogram } from "../histogram.ts";
 
@@ -11,18 +11,20 @@ const RANGE_SECONDS = exponentialBounds(0.0001, 2, 20);
 export class RangeStats {
   readonly succeeded: HandHistogram = new HandHistogram(RANGE_SECONDS);
   readonly failed: HandHistogram = new HandHistogram(RANGE_SECONDS);
-  #untimed = 0;
+  /** Since the last one that was timed. */
+  #untimed = SAMPLE_EVERY - 1;
+  #stands = 1;
 
-  /** True for the one in 16 whose time is to be taken with `onSampled`; the others are counted with it. */
+  /** True for the one in 16 whose time is to be taken with `onSampled`. */
   isSampled(): boolean {
-    if (++this.#untimed < SAMPLE_EVERY) return false;
-    this.#untimed = 0;
-    return true;
+    return ++this.#untimed >= SAMPLE_EVERY;
   }
 
-  /** A range that was answered at once, standing for 16. */
+  /** The range that was sampled was answered at once. */
   onSampled(seconds: number): void {
-    this.succeeded.observeMany(seconds, SAMPLE_EVERY);
+    this.#untimed = 0;
+    this.succeeded.observeMany(seconds, this.#stands);
+    this.#stands = SAMPLE_EVERY;
   }
 
   /** One that took its time. */

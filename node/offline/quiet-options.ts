@@ -16,7 +16,7 @@ export function quietOptions(config: Config): {
   failed.catch(() => {});
   const options: OpenOptions = {
     config,
-    logger: { ...silentLogger, flush() {} },
+    logger: { ...silentLogger, dropped: 0, flush() {} },
     dial: () => {
       throw new QuorateError("unavailable", "a command on files asks no other member");
     },

@@ -23,6 +23,8 @@ export interface ClusterOptions {
   readonly members: number;
   /** Flags beside those of addresses and directory. */
   readonly flags?: readonly string[];
+  /** Further ones of one member, by its place. */
+  readonly flagsOf?: (at: number) => readonly string[];
 }
 
 /** One member: a place on disk and two ports that stay its own over restarts. */
@@ -131,6 +133,7 @@ export class Cluster {
   readonly folder: string;
   readonly members: Member[];
   readonly #flags: readonly string[];
+  readonly #flagsOf: (at: number) => readonly string[];
   readonly #initial: string;
 
   /** Starts all members and waits until each is healthy. */
@@ -155,6 +158,7 @@ export class Cluster {
     this.product = options.product;
     this.folder = mkdtempSync(join(tmpdir(), `conformance-${options.product}-`));
     this.#flags = options.flags ?? [];
+    this.#flagsOf = options.flagsOf ?? (() => []);
     const command = commandOf(options.product);
     this.members = Array.from({ length: options.members }, (_, at) => {
       const pair: [number, number] = [ports[at * 2] ?? 0, ports[at * 2 + 1] ?? 0];
@@ -183,7 +187,8 @@ export class Cluster {
   }
 
   #begin(member: Member): void {
-    member.start(this.#initial, "new", this.#flags);
+    const own = this.#flagsOf(this.members.indexOf(member));
+    member.start(this.#initial, "new", [...this.#flags, ...own]);
   }
 
   /** Starts a member of the first configuration again, on what it has on disk. */

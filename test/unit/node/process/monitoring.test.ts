@@ -1,0 +1,76 @@
+/** Dashboard, alerts and the documented table speak of metrics that a member really exports. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { describe, it } from "node:test";
+
+import {
+  filledIn,
+  metricsOf,
+  readDashboard,
+  readRules,
+} from "../../../conformance/support/monitoring.ts";
+import { labelNames, type Metric, scrape } from "../../../conformance/support/scrape.ts";
+import { withMembers } from "./support.ts";
+
+/** Names of series to names of metrics. */
+function withoutSuffixes(names: readonly string[], known: ReadonlySet<string>): string[] {
+  return names.map((name) => {
+    const base = name.replace(/_(bucket|sum|count)$/, "");
+    return known.has(base) ? base : name;
+  });
+}
+
+/** The rows of ARCHITECTURE.md that document metrics, as they are written. */
+function documentedRows(): string[] {
+  const text = readFileSync(new URL("../../../../ARCHITECTURE.md", import.meta.url), "utf8");
+  return text.split("\n").filter((line) => line.startsWith("| `quorate_"));
+}
+
+function rowOf(metric: Metric): string {
+  const labels = labelNames(metric);
+  const named = labels.length === 0 ? metric.name : `${metric.name}{${labels.join(",")}}`;
+  return `| \`${named}\` | ${metric.type} | ${metric.help} |`;
+}
+
+/** Labels come with samples, and some have none as long as nothing happens: then any are right. */
+function fits(row: string, metric: Metric): boolean {
+  if (metric.samples.length > 0) return row === rowOf(metric);
+  return row.replace(/\{[^}]*\}/, "") === rowOf(metric);
+}
+
+describe("what watches a member", () => {
+  it("asks for metrics that exist, and the documentation has each of our own", async () => {
+    await withMembers(2, ["--metrics=extensive"], async (cluster) => {
+      const metrics = await scrape(cluster.member(0).clientUrl);
+      const known = new Set(metrics.keys());
+      const panels = readDashboard().panels.flatMap(({ targets }) => targets ?? []);
+      const asked = [...panels, ...readRules()].flatMap(({ expr }) => metricsOf(filledIn(expr)));
+      assert.ok(asked.length > 100, "the expressions were read");
+      const unknown = withoutSuffixes(asked, known).filter((name) => !known.has(name));
+      assert.deepEqual([...new Set(unknown)], []);
+
+      const own = [...metrics.values()].filter(({ name }) => name.startsWith("quorate_"));
+      const rows = documentedRows();
+      const missing = own.filter((metric) => !rows.some((row) => fits(row, metric)));
+      assert.equal(missing.map(rowOf).join("\n"), "", "rows that ARCHITECTURE.md should have");
+      assert.equal(rows.length, own.length, "it has no others");
+    });
+  });
+
+  it("is laid out without overlap, and each panel is told apart", () => {
+    const { panels, title, uid } = readDashboard();
+    assert.deepEqual([title, uid], ["Quorate", "quorate"]);
+    assert.equal(new Set(panels.map(({ id }) => id)).size, panels.length);
+    assert.equal(new Set(panels.map((panel) => panel.title)).size, panels.length);
+    const taken = new Set<string>();
+    for (const { gridPos, title: name } of panels) {
+      assert.ok(gridPos.x + gridPos.w <= 24, name);
+      for (let x = gridPos.x; x < gridPos.x + gridPos.w; x++) {
+        for (let y = gridPos.y; y < gridPos.y + gridPos.h; y++) {
+          assert.ok(!taken.has(`${x},${y}`), `${name} overlaps another panel`);
+          taken.add(`${x},${y}`);
+        }
+      }
+    }
+  });
+});
