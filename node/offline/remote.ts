@@ -1,6 +1,12 @@
 /** One running member, as commands talk to it. */
 import { readFileSync } from "node:fs";
-import { type ChannelCredentials, Client, credentials, Metadata } from "@grpc/grpc-js";
+import {
+  type ChannelCredentials,
+  Client,
+  connectivityState,
+  credentials,
+  Metadata,
+} from "@grpc/grpc-js";
 import { GRPC_STATUS } from "../../src/api/catalogue.ts";
 import { Auth, Maintenance } from "../../src/api/gen/methods.ts";
 import { type SnapshotResponse, snapshotRequest } from "../../src/api/gen/maintenance.ts";
@@ -79,13 +85,21 @@ export class Remote {
     this.#client.close();
   }
 
+  /** Rejects as soon as nobody answers, rather than when the time is up. */
   async #connect(): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.#client.waitForReady(Date.now() + CONNECT_MS, (error) => {
-        if (error === undefined) resolve();
-        else reject(new QuorateError("unavailable", `${this.#endpoint} does not answer`, error));
+    const channel = this.#client.getChannel();
+    const deadline = Date.now() + CONNECT_MS;
+    let state = channel.getConnectivityState(true);
+    while (state !== connectivityState.READY) {
+      const before = state;
+      const isLate = await new Promise<boolean>((resolve) => {
+        channel.watchConnectivityState(before, deadline, (error) => resolve(error !== undefined));
       });
-    });
+      state = channel.getConnectivityState(true);
+      if (isLate || state === connectivityState.TRANSIENT_FAILURE) {
+        throw new QuorateError("unavailable", `${this.#endpoint} does not answer`);
+      }
+    }
   }
 
   async #authenticate(user: string, separate: string | null): Promise<void> {

@@ -15,7 +15,7 @@ import {
   snapshotPath,
   succeed,
 } from "./support/migration.ts";
-import { tool } from "./support/tools.ts";
+import { run, tool } from "./support/tools.ts";
 
 const key = (name: string): Buffer => Buffer.from(name);
 
@@ -99,29 +99,49 @@ describe("a snapshot of ours", { timeout: 120_000 }, () => {
     });
   });
 
-  it("keeps users and roles as etcd had them", async () => {
+  it("keeps users, roles and that they are asked for: from etcd to us and back", async () => {
     await Clusters.during(async (clusters) => {
-      const etcd = await clusters.start("etcd");
-      await etcdctl(etcd.member(0), "role", "add", "readers");
-      await etcdctl(etcd.member(0), "role", "grant-permission", "readers", "read", "a", "b");
-      await etcdctl(etcd.member(0), "user", "add", "ann:secret");
-      await etcdctl(etcd.member(0), "user", "grant-role", "ann", "readers");
-      const file = snapshotPath(etcd);
-      await etcdctl(etcd.member(0), "snapshot", "save", file);
-      const ours = await clusters.restored("quorate", 1, file);
-      const back = snapshotPath(ours);
-      await etcdctl(ours.member(0), "snapshot", "save", back);
-      const again = await clusters.restored("etcd", 1, back);
-      for (const words of [
-        ["user", "get", "ann"],
-        ["role", "get", "readers"],
-        ["auth", "status"],
-      ]) {
-        assert.equal(
-          await etcdctl(again.member(0), ...words),
-          await etcdctl(etcd.member(0), ...words),
-        );
+      const etcd = (await clusters.start("etcd")).member(0);
+      for (const words of USERS) await etcdctl(etcd, ...words.split(" "));
+      const root = "--user=root:pw";
+      const ours = await clusters.restored("quorate", 1, await savedBy(etcd, root));
+      const saved = snapshotPath(ours);
+      await quorate("snapshot", "save", saved, `--endpoints=${ours.member(0).endpoint}`, root);
+      const again = await clusters.restored("etcd", 1, saved);
+      for (const member of [ours.member(0), again.member(0)]) {
+        for (const words of ["user get ann", "role get readers", "auth status"]) {
+          const asked = [root, ...words.split(" ")];
+          assert.equal(await etcdctl(member, ...asked), await etcdctl(etcd, ...asked));
+        }
+        assert.equal(await etcdctl(member, "--user=ann:secret", "get", "a1"), "a1\n1\n");
+        await refuses(member, "permission denied", "--user=ann:secret", "put", "a1", "2");
+        await refuses(member, "authentication failed", "--user=ann:wrong", "get", "a1");
+        await refuses(member, "user name is empty", "get", "a1");
+        await etcdctl(member, root, "put", "a1", "1");
       }
     });
   });
 });
+
+const USERS: readonly string[] = [
+  "put a1 1",
+  "role add readers",
+  "role grant-permission readers read a b",
+  "user add ann:secret",
+  "user grant-role ann readers",
+  "user add root:pw",
+  "user grant-role root root",
+  "auth enable",
+];
+
+async function savedBy(member: Member, user: string): Promise<string> {
+  const file = `${member.dataDir}.db`;
+  await etcdctl(member, user, "snapshot", "save", file);
+  return file;
+}
+
+async function refuses(member: Member, reason: string, ...words: readonly string[]): Promise<void> {
+  const { code, stderr } = await run([tool("etcdctl"), `--endpoints=${member.endpoint}`, ...words]);
+  assert.notEqual(code, 0, words.join(" "));
+  assert.ok(stderr.includes(reason), stderr);
+}
