@@ -3,6 +3,7 @@ import { GrpcServer } from "../src/grpc/server.ts";
 import { defaultLimits } from "../src/grpc/limits.ts";
 import type { HttpHandler, Limits } from "../src/grpc/service.ts";
 import { NO_MEMBER } from "../src/raft/types.ts";
+import type { Clock } from "../src/base/ports.ts";
 import { AssertionError } from "../src/base/assert.ts";
 import { CallStats } from "./call-stats.ts";
 import { monotonicClock } from "./clock.ts";
@@ -44,6 +45,8 @@ export interface Running {
 export interface ServeOptions {
   readonly config: Config;
   readonly logger: MemberLog;
+  /** Default: the system's. */
+  readonly clock?: Clock;
   /** The member is no part of the cluster any more. */
   readonly onEnd: (reason: string) => void;
   /** The disk, the data or our own code failed: the process must end. */
@@ -57,7 +60,7 @@ interface Late {
 }
 
 export async function serve(options: ServeOptions): Promise<Running> {
-  const { config, logger } = options;
+  const { config, logger, clock = monotonicClock } = options;
   for (const warning of config.warnings) logger.warn({}, warning);
   const stats = new MemberStats();
   const late: Late = { member: null, clients: null };
@@ -68,7 +71,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
     config,
     logger,
     dial,
-    clock: monotonicClock,
+    clock,
     stats,
     onLogFull: (full) => late.member?.setLogFull(full),
     onFatal: options.onFatal,
@@ -77,7 +80,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
     config,
     opened,
     logins,
-    clock: monotonicClock,
+    clock,
     logger,
     stats,
     dial,
@@ -92,7 +95,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
   const slow = new SlowRequests({
     logger,
     timeline: member.loop.timeline,
-    now: () => monotonicClock.now(),
+    now: () => clock.now(),
     revision: () => member.machine.store.revision,
   });
   const parts = { options, member, watchdog, slow };

@@ -42,6 +42,11 @@ function exposeSizes(exposition: Exposition, member: Member): void {
     "The revision of the last compaction in store.",
     () => member.machine.store.compactRevision,
   );
+  gauge(
+    "etcd_debugging_auth_revision",
+    "The current revision of auth store.",
+    () => member.machine.auth.revision,
+  );
   exposeHistograms(
     exposition,
     "etcd_mvcc_hash_duration_seconds",
