@@ -31,7 +31,7 @@ export const USERS: Readonly<Record<string, string | null>> = {
   noah: null,
 };
 
-const silent: MemberLog = { debug() {}, info() {}, warn() {}, error() {}, flush() {} };
+const silent: MemberLog = { debug() {}, info() {}, warn() {}, error() {}, flush() {}, dropped: 0 };
 const NEVER: AbortSignal = new AbortController().signal;
 export const JUST_ANYBODY: Caller = {
   header: () => undefined,
