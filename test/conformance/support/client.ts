@@ -5,6 +5,7 @@
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import {
+  type ChannelCredentials,
   Client,
   type ClientDuplexStream,
   type ServiceError,
@@ -53,9 +54,9 @@ export class MemberClient {
   readonly endpoint: string;
   readonly #client: Client;
 
-  constructor(endpoint: string) {
+  constructor(endpoint: string, channel: ChannelCredentials = credentials.createInsecure()) {
     this.endpoint = endpoint;
-    this.#client = new Client(endpoint, credentials.createInsecure(), {
+    this.#client = new Client(endpoint, channel, {
       "grpc.initial_reconnect_backoff_ms": 100,
       "grpc.min_reconnect_backoff_ms": 100,
       "grpc.max_reconnect_backoff_ms": 300,

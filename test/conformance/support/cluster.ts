@@ -5,6 +5,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Pki } from "./tls.ts";
 import { tool, until } from "./tools.ts";
 
 export type Product = "etcd" | "quorate";
@@ -25,6 +26,8 @@ export interface ClusterOptions {
   readonly flags?: readonly string[];
   /** Further ones of one member, by its place. */
   readonly flagsOf?: (at: number) => readonly string[];
+  /** Mutual TLS, for clients and between members, with these certificates. */
+  readonly tls?: Pki;
 }
 
 /** One member: a place on disk and two ports that stay its own over restarts. */
@@ -35,6 +38,7 @@ export class Member {
   readonly dataDir: string;
   readonly logFile: string;
   readonly #command: readonly string[];
+  readonly #tls: Pki | null;
   #child: ChildProcess | null = null;
   #exited: Promise<void> = Promise.resolve();
 
@@ -43,17 +47,20 @@ export class Member {
     folder: string,
     ports: readonly [number, number],
     command: readonly string[],
+    tls: Pki | null = null,
   ) {
+    const scheme = tls === null ? "http" : "https";
     this.name = name;
-    this.clientUrl = `http://127.0.0.1:${ports[0]}`;
-    this.peerUrl = `http://127.0.0.1:${ports[1]}`;
+    this.#tls = tls;
+    this.clientUrl = `${scheme}://127.0.0.1:${ports[0]}`;
+    this.peerUrl = `${scheme}://127.0.0.1:${ports[1]}`;
     this.dataDir = join(folder, name);
     this.logFile = join(folder, `${name}.log`);
     this.#command = command;
   }
 
   get endpoint(): string {
-    return this.clientUrl.replace("http://", "");
+    return this.clientUrl.replace(/^https?:\/\//, "");
   }
 
   get pid(): number | undefined {
@@ -108,6 +115,9 @@ export class Member {
 
   async healthy(): Promise<boolean> {
     try {
+      if (this.#tls !== null) {
+        return (await this.#tls.get(`${this.clientUrl}/health`)).body.includes('"true"');
+      }
       const answer = await fetch(`${this.clientUrl}/health`, { signal: AbortSignal.timeout(2000) });
       return answer.ok && (await answer.text()).includes("true");
     } catch {
@@ -134,6 +144,7 @@ export class Cluster {
   readonly members: Member[];
   readonly #flags: readonly string[];
   readonly #flagsOf: (at: number) => readonly string[];
+  readonly #tls: Pki | null;
   readonly #initial: string;
 
   /** Starts all members and waits until each is healthy. */
@@ -157,12 +168,13 @@ export class Cluster {
   private constructor(options: ClusterOptions, ports: readonly number[]) {
     this.product = options.product;
     this.folder = mkdtempSync(join(tmpdir(), `conformance-${options.product}-`));
-    this.#flags = options.flags ?? [];
     this.#flagsOf = options.flagsOf ?? (() => []);
+    this.#tls = options.tls ?? null;
+    this.#flags = [...(options.flags ?? []), ...(this.#tls?.flags ?? [])];
     const command = commandOf(options.product);
     this.members = Array.from({ length: options.members }, (_, at) => {
       const pair: [number, number] = [ports[at * 2] ?? 0, ports[at * 2 + 1] ?? 0];
-      return new Member(`m${at}`, this.folder, pair, command);
+      return new Member(`m${at}`, this.folder, pair, command, this.#tls);
     });
     this.#initial = this.members.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join(",");
   }
@@ -200,7 +212,8 @@ export class Cluster {
   async prepareMember(): Promise<Member> {
     const [client = 0, peer = 0] = await freePorts(2);
     const name = `m${this.members.length}`;
-    const member = new Member(name, this.folder, [client, peer], commandOf(this.product));
+    const command = commandOf(this.product);
+    const member = new Member(name, this.folder, [client, peer], command, this.#tls);
     this.members.push(member);
     return member;
   }
