@@ -1,10 +1,10 @@
 /** What is answered beside gRPC: health, version, metrics. */
 import type { HttpHandler, HttpRequest, HttpResponse, HttpStreams } from "../src/grpc/service.ts";
 import type { Exposition } from "./exposition.ts";
-import type { Access } from "./gateway/access.ts";
-import { isGatewayPath, type Gateway } from "./gateway/gateway.ts";
+import { isGatewayPath, type Access } from "./gateway/access.ts";
+import type { Gateway } from "./gateway/gateway.ts";
 import { textSizeMax } from "./gateway/request-message.ts";
-import { acceptWebSocket } from "./gateway/websocket.ts";
+import { acceptWebSocket, refuseUpgrade } from "./gateway/websocket.ts";
 import { health, probes } from "./health.ts";
 import type { Host } from "./rpc/host.ts";
 import { CLUSTER_VERSION, ETCD_VERSION, QUORATE_VERSION } from "./version.ts";
@@ -55,7 +55,12 @@ export function buildHttpStreams(
       return gateway.open(head, stream, access.headers(head));
     },
     upgrade: (head, socket, first) => {
-      if (!isGatewayPath(head.target) || access.refusal(head) !== null) return false;
+      if (!isGatewayPath(head.target)) return false;
+      const refusal = access.refusal(head);
+      if (refusal !== null) {
+        refuseUpgrade(socket, refusal);
+        return true;
+      }
       acceptWebSocket(head, socket, first, {
         messageBytesMax: textSizeMax(messageBytesMax),
         open: (request, stream) => gateway.open(request, stream, {}),

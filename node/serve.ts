@@ -169,7 +169,10 @@ function buildListeners(
     config.warnRequestMs,
     (path, status, ms, call) => slow.onSlow(path, status, ms, call),
   );
-  const access = new Access(config);
+  const access = new Access(
+    config,
+    () => config.clientCertAuth && config.gateway && member.machine.auth.enabled,
+  );
   const gateway = new Gateway({
     local: new LocalCalls({ router, observer, onError }),
     messageBytesMax: limits.messageBytesMax,

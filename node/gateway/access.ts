@@ -6,6 +6,13 @@ export interface AccessOptions {
   readonly corsOrigins: readonly string[];
 }
 
+/** What etcd says to a client that believes its certificate would name it. */
+const NAMED: HttpResponse = {
+  status: 400,
+  headers: { "content-type": "text/plain; charset=utf-8" },
+  body: "CommonName of client sending a request against gateway will be ignored and not used as expected\n",
+};
+
 const ALLOWED = {
   "access-control-allow-headers": "accept, content-type, authorization",
   "access-control-allow-methods": "POST, GET, OPTIONS, PUT, DELETE",
@@ -15,8 +22,11 @@ const TEXT = { "content-type": "text/plain; charset=utf-8" } as const;
 export class Access {
   readonly #hosts: ReadonlySet<string>;
   readonly #origins: ReadonlySet<string>;
+  readonly #certificatesName: () => boolean;
 
-  constructor(options: AccessOptions) {
+  /** `certificatesName`: do certificates name users now? They do not in the gateway, so who has one is told. */
+  constructor(options: AccessOptions, certificatesName: () => boolean) {
+    this.#certificatesName = certificatesName;
     this.#hosts = new Set(options.hostWhitelist);
     this.#origins = new Set(options.corsOrigins);
   }
@@ -27,6 +37,8 @@ export class Access {
     if (!head.secure && !this.#isAllowedHost(host)) {
       return { status: 421, headers: TEXT, body: misdirected(host) };
     }
+    const name = head.certificate?.subject.CN ?? "";
+    if (name.length > 0 && isGatewayPath(head.target) && this.#certificatesName()) return NAMED;
     if (head.method === "OPTIONS") return { status: 200, headers: this.headers(head), body: "" };
     return null;
   }
@@ -47,6 +59,11 @@ export class Access {
   #isAllowedHost(host: string): boolean {
     return this.#hosts.size === 0 || this.#hosts.has("*") || this.#hosts.has(host);
   }
+}
+
+/** Is this path the gateway's? */
+export function isGatewayPath(target: string): boolean {
+  return target.startsWith("/v3/") || target.startsWith("/v3beta/");
 }
 
 function hostOf({ headers }: HttpHead): string {

@@ -35,11 +35,6 @@ const TOO_LATE: Failure = {
 };
 const NOT_POST: Failure = { code: 12, text: "Method Not Allowed" };
 
-/** Is this path the gateway's? */
-export function isGatewayPath(target: string): boolean {
-  return target.startsWith("/v3/") || target.startsWith("/v3beta/");
-}
-
 export class Gateway {
   readonly #options: GatewayOptions;
 
@@ -47,7 +42,7 @@ export class Gateway {
     this.#options = options;
   }
 
-  /** Serves a request of `isGatewayPath`; `headers` go with its response. */
+  /** Serves a request whose path is the gateway's; `headers` go with its response. */
   open(
     head: HttpHead,
     stream: HttpStream,

@@ -3,6 +3,7 @@
  * the reply a text message. As grpc-websocket-proxy has it, which serves etcd's.
  */
 import { createHash } from "node:crypto";
+import { STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import type { HttpHead, HttpReceiver, HttpResponse, HttpStream } from "../../src/grpc/service.ts";
 import { CloseCode, encodeClose, encodeFrame, FrameReader, Opcode } from "./websocket-frames.ts";
@@ -30,10 +31,8 @@ export function acceptWebSocket(
   const key = head.headers.get("sec-websocket-key") ?? "";
   const refusal = refusalOf(head, key);
   if (refusal !== null) {
-    socket.end(
-      `HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nSec-WebSocket-Version: 13\r\n` +
-        `Connection: close\r\nContent-Length: ${refusal.length}\r\n\r\n${refusal}`,
-    );
+    const headers = { "content-type": "text/plain; charset=utf-8", "sec-websocket-version": "13" };
+    refuseUpgrade(socket, { status: 400, headers, body: refusal });
     return;
   }
   const accept = createHash("sha1")
@@ -47,6 +46,22 @@ export function acceptWebSocket(
       `Sec-WebSocket-Accept: ${accept}\r\n${chosen}\r\n`,
   );
   new WebSocketStream(socket, options.messageBytesMax).start(toRequest(head), first, options.open);
+}
+
+/** Answers a request for a WebSocket as one of HTTP, and closes. */
+export function refuseUpgrade(socket: Duplex, response: HttpResponse): void {
+  const body = Buffer.from(response.body);
+  const fields = Object.entries(response.headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  const reason = STATUS_CODES[response.status] ?? "";
+  socket.end(
+    Buffer.concat([
+      Buffer.from(
+        `HTTP/1.1 ${response.status} ${reason}\r\n${fields.join("")}` +
+          `connection: close\r\ncontent-length: ${body.length}\r\n\r\n`,
+      ),
+      body,
+    ]),
+  );
 }
 
 function refusalOf(head: HttpHead, key: string): string | null {

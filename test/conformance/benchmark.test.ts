@@ -1,4 +1,4 @@
-/** etcd's own load generator, every kind of load that this release serves, without one error. */
+/** etcd's own load generator, every kind of load it knows, without one error. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { run, tool } from "./support/tools.ts";
@@ -31,6 +31,7 @@ const LOADS: Readonly<Record<string, readonly string[]>> = {
   "watch-get": ["watch-get", "--streams=2", "--watchers=100", "--events=4"],
   "lease-keepalive": ["lease-keepalive", "--total=2000"],
   stm: ["stm", "--total=500", "--keys=20", "--keys-per-txn=2", "--isolation=r"],
+  "stm behind a lock": ["stm", "--total=100", "--keys=20", "--stm-locker=lock-rpc"],
   "stm, serializable": ["stm", "--total=300", "--keys=20", "--keys-per-txn=2", "--isolation=s"],
 };
 

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 
-const CACHE = process.env["Q8S_CACHE"] ?? join(homedir(), ".cache", "q8s");
+export const CACHE: string = process.env["Q8S_CACHE"] ?? join(homedir(), ".cache", "q8s");
 
 /** The path of a built tool, else the one on PATH; an error that says how to build it if there is none. */
 export function tool(name: string): string {
