@@ -5,7 +5,7 @@ import { Running, run, tool, until } from "./tools.ts";
 
 /**
  * A command line of etcdctl, or one with more to it. `$name` stands for what an earlier step saved, `$endpoints` for every
- * member's address, `$client0`, `$peer0`, … for a member's.
+ * member's address, `$client0`, `$peer0`, … for a member's, `$folder` for that of the cluster.
  */
 export type Step =
   | string
@@ -57,6 +57,7 @@ class Session {
     ]);
     this.#normaliser = new Normaliser([...fixed, [cluster.folder, "<folder>"]]);
     this.#saved.set("endpoints", cluster.endpoints);
+    this.#saved.set("folder", cluster.folder);
     cluster.members.forEach((member, at) => {
       this.#saved.set(`client${at}`, member.endpoint);
       this.#saved.set(`peer${at}`, member.peerUrl);
