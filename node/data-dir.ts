@@ -10,6 +10,7 @@
  *   store.<n>/              LevelDB
  *   wal/                    the log, unless --wal-dir puts it elsewhere
  *   PEERS                   where the other members were last reached: whom a damaged member asks for its state
+ *   LIFE                    only while a process runs: how far it came, for the next one if it ends without a word
  *   REPAIR                  only while the member is to be rebuilt from its peers: why, and what is left of its promises
  *   damaged/                the store that was replaced last, for whoever wants to know; a replaced log is in wal/damaged
  * ```
@@ -26,6 +27,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  writeFileSync,
   writeSync,
   type Dirent,
 } from "node:fs";
@@ -38,7 +40,7 @@ import type { MemberId } from "../src/raft/types.ts";
 export const FORMATS = { log: 1, store: 1, snapshot: 1 } as const;
 
 const MEMBER_ENTRY =
-  /^(?:(?:FORMAT|IDENTITY|STORE|PEERS|REPAIR)(?:\.new)?|LOCK|wal|damaged|store\.\d+)$/;
+  /^(?:(?:FORMAT|IDENTITY|STORE|PEERS|REPAIR|LIFE)(?:\.new)?|LOCK|wal|damaged|store\.\d+)$/;
 const LOG_FILE = /^(?:[0-9a-f]{16}\.wal|vote)(?:\.tmp)?$/;
 
 export interface Identity {
@@ -165,6 +167,19 @@ export class DataDir {
       rmSync(join(this.member, name), { force: true });
       syncDirectory(this.member);
     }
+  }
+
+  /** What the last process left of itself; null if it ended as it should. */
+  readLife(): string | null {
+    const path = join(this.member, "LIFE");
+    return existsSync(path) ? readFileSync(path, "utf8") : null;
+  }
+
+  /** Not synced: only the end of a process matters, not that of the machine. */
+  noteLife(text: string | null): void {
+    const path = join(this.member, "LIFE");
+    if (text === null) rmSync(path, { force: true });
+    else writeFileSync(path, `${text}\n`, { mode: 0o600 });
   }
 
   /** Moves the store out of the way: one is kept, that of the last time. What is gone already is no error. */

@@ -196,6 +196,7 @@ export class Member implements Host {
     await this.#retention.settle();
     await this.wal.close();
     await this.#machine.close();
+    this.#options.opened.life.over();
     await this.#options.opened.unlock();
   }
 

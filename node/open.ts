@@ -12,6 +12,7 @@ import { systemRandom } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { DataDir, type Identity } from "./data-dir.ts";
 import { WAY_OUT } from "./integrity/damage.ts";
+import { Life } from "./integrity/life.ts";
 import { endOrder, type KeptVote, readOrder, type RepairOrder } from "./integrity/order.ts";
 import { repair } from "./integrity/repair.ts";
 import { openCheckpoint } from "./index-checkpoint.ts";
@@ -44,6 +45,8 @@ export interface Opened {
   readonly openMachine: (backend: Backend) => Promise<Machine>;
   /** The state came from a peer, because the own data were damaged. */
   readonly rebuilt: boolean;
+  /** To be told when the process ends as it should. */
+  readonly life: Life;
   /** Lets another process have the directory. */
   readonly unlock: () => Promise<void>;
 }
@@ -68,9 +71,11 @@ export async function openMember(options: OpenOptions): Promise<Opened> {
   dataDir.prepare(logger);
   dataDir.checkFormat();
   const lock = await takeLock(dataDir);
+  const life = new Life(dataDir);
   try {
-    return await openLocked(options, dataDir, () => lock.close());
+    return await openLocked(options, dataDir, life, () => lock.close());
   } catch (error) {
+    life.over();
     await lock.close();
     throw error;
   }
@@ -92,6 +97,7 @@ export async function takeLock(dataDir: DataDir): Promise<Backend> {
 async function openLocked(
   options: OpenOptions,
   dataDir: DataDir,
+  life: Life,
   unlock: () => Promise<void>,
 ): Promise<Opened> {
   const { config, logger } = options;
@@ -118,6 +124,7 @@ async function openLocked(
   const logMs = Math.round(options.clock.now() - began);
   const requestIds = new RequestIds(identity.memberId, Date.now());
   const openMachine = machineOpener(options, requestIds);
+  if (inhabited) await life.checkStore(dataDir.storePath(), logger);
   const machine = await openStore(options, dataDir, openMachine, { logMs, ...wal.recovery });
   if (members !== null) {
     machine.bootstrap(members, BIRTH_INDEX, BIRTH_TERM);
@@ -135,8 +142,9 @@ async function openLocked(
     // It joined and was stopped before the state came.
     ({ peers } = await bootstrapExisting(config, options.dial, logger));
   }
+  life.opened();
   const parts = { dataDir, identity, wal: wal.wal, machine, hardState, requestIds, peers };
-  return { ...parts, openMachine, rebuilt: order !== null, unlock };
+  return { ...parts, openMachine, rebuilt: order !== null, life, unlock };
 }
 
 /**

@@ -56,6 +56,7 @@ export function restartToRebuild(config: Config, logger: MemberLog, finding: Fin
   const dataDir = new DataDir(config.dataDir, config.walDir);
   const order = planOrder(readOrder(dataDir), finding);
   writeOrder(dataDir, order);
+  dataDir.noteLife(null);
   const { reason, log, restarts } = order;
   if (restarts > RESTARTS_MAX) {
     logger.error({ reason, restarts }, "damaged again and again: is the disk failing?");

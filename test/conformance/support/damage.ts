@@ -9,7 +9,12 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
+import { Bucket } from "../../../src/backend/buckets.ts";
+import { BackendBuffer } from "../../../src/backend/buffer.ts";
+import { LevelBackend } from "../../../src/backend/level.ts";
+import { openRecord } from "../../../src/backend/record.ts";
 import type { Prng } from "../../../src/base/prng.ts";
+import { keyOf } from "../../../src/mvcc/record.ts";
 import { isWhole, readHead } from "../../../src/wal/decode.ts";
 import { BLOCK, generationOf, HEADER_SIZE, toBlocks } from "../../../src/wal/format.ts";
 
@@ -100,4 +105,35 @@ export function flip({ path, offset }: Place, random: Prng): number | null {
 /** Whether the file is still there with this byte in it. */
 export function isStillDamaged({ path, offset }: Place, value: number): boolean {
   return existsSync(path) && readFileSync(path)[offset] === value;
+}
+
+/**
+ * Changes the value of a key in the store of a stopped member, with everything that is counted of it: the history is whole, and
+ * wrong.
+ */
+export async function divert(dataDir: string, key: string): Promise<void> {
+  const backend = await LevelBackend.open(storeOf(dataDir));
+  const buffer = BackendBuffer.open(backend);
+  const view = backend.view();
+  const rows = view.iterate(Uint8Array.of(Bucket.keys), Uint8Array.of(Bucket.keys + 1));
+  let found = false;
+  for (let part = await rows.next(1_000); part.length > 0; part = await rows.next(1_000)) {
+    for (const [recordKey, value] of part) {
+      const payload = openRecord(recordKey, value);
+      if (keyOf(payload) !== key || found) continue;
+      found = true;
+      const changed = Buffer.from(payload);
+      const last = changed.length - 1;
+      changed[last] = (changed[last] ?? 0) ^ 1;
+      buffer.delete(Bucket.keys, recordKey.subarray(1), payload);
+      buffer.put(Bucket.keys, recordKey.subarray(1), changed);
+    }
+  }
+  await rows.close();
+  await view.close();
+  if (!found) throw new Error(`no record of ${key} in ${dataDir}`);
+  buffer.seal(buffer.appliedIndex, buffer.term);
+  await buffer.drain();
+  await buffer.flush(); // the index stands where it was: closing alone sees nothing to do
+  await buffer.close();
 }
