@@ -1,6 +1,7 @@
 /**
  * The background scrub: reads everything that this member keeps once in a while, so that damage is found while other members
- * still have what was lost. A start reads store and log as well, so that the first scrub is due an interval later.
+ * still have what was lost. A start reads the log alone, and of the store what a copy of the index lacks: the first scrub follows
+ * soon.
  */
 import { open, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
@@ -29,8 +30,8 @@ const HURRIED_SHARE = 0.5;
 const HURRIED_MS = 3_600_000;
 /** What was being appended when it was read is complete by then. */
 const APPEND_MS = 1_000;
-/** The first scrub of members that started together must not fall together. */
-const SPREAD = 0.25;
+/** The first scrub begins within this, at random: those of members that started together must not fall together. */
+const FIRST_MS_MAX = 600_000;
 
 export class Scrub {
   readonly #host: ScrubHost;
@@ -57,7 +58,7 @@ export class Scrub {
 
   /** `random` in [0, 1). */
   start(random: number): void {
-    this.#plan(this.#intervalMs * (1 - SPREAD * random));
+    this.#plan(Math.min(this.#intervalMs, FIRST_MS_MAX) * (0.5 + random / 2));
   }
 
   stop(): void {
