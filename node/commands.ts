@@ -54,6 +54,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     help: "prints the versions of this program",
     load: async () => await import("./offline/version.ts"),
   },
+  ctl: {
+    help: "talks to members, with etcdctl's commands",
+    load: async () => await import("./ctl/ctl.ts"),
+  },
 };
 
 /** Whether the arguments of the process call a command (known or not) rather than start a member. */

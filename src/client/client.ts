@@ -36,7 +36,7 @@ export type { Kv, Listing, Page, PageOptions } from "./kv.ts";
 export type { GrantOptions, GrantedLease, KeepOptions, KeptLease, TimeToLive } from "./lease.ts";
 export type { Lock, LockOptions } from "./lock.ts";
 export { AlarmType } from "./maintenance.ts";
-export type { AlarmMember, HashKVResponse, StatusResponse } from "./maintenance.ts";
+export type { AlarmMember, HashKVResponse, SnapshotPiece, StatusResponse } from "./maintenance.ts";
 export { op } from "./op.ts";
 export type {
   DeleteOptions,

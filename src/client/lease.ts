@@ -1,9 +1,12 @@
 /** Leases: what keys may hang on, and vanish with. */
+import { API_ERRORS } from "../api/catalogue.ts";
+import type { LeaseKeepAliveResponse } from "../api/gen/lease.ts";
 import { Lease as LeaseService } from "../api/gen/methods.ts";
 import { deferred } from "../base/deferred.ts";
 import type { Calls } from "./calls.ts";
 import { ClientError } from "./error.ts";
 import { KeepAlive } from "./keep-alive.ts";
+import { isStreamRetryable } from "./retry.ts";
 import type { CallOptions } from "./time.ts";
 
 export interface GrantOptions extends CallOptions {
@@ -104,14 +107,19 @@ export class Leases {
     return this.#hold(lease, performance.now(), options);
   }
 
-  /** One renewal; the time to live that it has now. Fails with "leaseNotFound" where there is none. */
+  /** One renewal; the time to live that it has now, in seconds. Fails with "leaseNotFound" where there is none. */
   async keepAliveOnce(id: bigint, options: CallOptions = {}): Promise<number> {
+    return (await this.renew(id, options)).ttl;
+  }
+
+  /** As `keepAliveOnce`, with the whole answer. */
+  async renew(id: bigint, options: CallOptions = {}): Promise<LeaseKeepAliveResponse> {
     const budget = this.#calls.budget(options);
     for (;;) {
       budget.check(null);
-      const ttl = await this.#renewOnce(id, budget.leftMs, options);
-      if (ttl !== null) return ttl;
-      await budget.wait(50);
+      const answer = await this.#renewOnce(id, budget.leftMs, options);
+      if (answer !== null) return answer;
+      await budget.wait(RENEW_AGAIN_MS);
     }
   }
 
@@ -143,20 +151,24 @@ export class Leases {
   }
 
   /** Null: the stream broke, try another. */
-  async #renewOnce(id: bigint, leftMs: number, options: CallOptions): Promise<number | null> {
-    const answered = deferred<number | ClientError | null>();
+  async #renewOnce(
+    id: bigint,
+    leftMs: number,
+    options: CallOptions,
+  ): Promise<LeaseKeepAliveResponse | null> {
+    const answered = deferred<Renewal>();
     const budget = this.#calls.budget({ ...options, timeoutMs: leftMs });
     const stream = await this.#calls.stream(
       LeaseService.leaseKeepAlive,
       { id },
       "read",
       {
-        onMessage: ({ ttl }) => answered.resolve(ttl),
+        onMessage: (message) => answered.resolve(message),
         onEnd: (error) => answered.resolve(error),
       },
       { ...options, timeoutMs: leftMs },
     );
-    let answer: number | ClientError | null = null;
+    let answer: Renewal = null;
     try {
       await budget.wait(
         leftMs,
@@ -169,13 +181,18 @@ export class Leases {
   }
 }
 
-function readRenewal(answer: number | ClientError | null): number | null {
+/** Between two streams, where the first was refused or broke. */
+const RENEW_AGAIN_MS = 50;
+
+/** What a stream said, or how it ended; null where it did neither, or ended in good order. */
+type Renewal = LeaseKeepAliveResponse | ClientError | null;
+
+function readRenewal(answer: Renewal): LeaseKeepAliveResponse | null {
   if (answer instanceof ClientError) {
-    if (answer.code === "unavailable" || answer.code === "cancelled") return null;
+    if (isStreamRetryable(answer.code)) return null;
     throw answer;
   }
-  if (answer !== null && answer <= 0) {
-    throw new ClientError("notFound", "etcdserver: requested lease not found");
-  }
+  if (answer !== null && answer.ttl <= 0)
+    throw new ClientError("notFound", API_ERRORS.leaseNotFound.text);
   return answer;
 }

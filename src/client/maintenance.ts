@@ -15,6 +15,15 @@ import type { CallOptions } from "./time.ts";
 
 export { AlarmType, type AlarmMember, type HashKVResponse, type StatusResponse };
 
+/** A part of a snapshot. */
+export interface SnapshotPiece {
+  readonly bytes: Uint8Array;
+  /** Of the database, without the hash at its end. */
+  readonly remainingBytes: number;
+  /** The storage version, as `3.6.0`; empty from servers before 3.6. */
+  readonly version: string;
+}
+
 /** What may take as long as there is data. */
 const LONG: CallOptions = {
   timeoutMs: Number.POSITIVE_INFINITY,
@@ -85,9 +94,10 @@ export class Maintenance {
    * A snapshot of the member's database, in etcd's format, piece by piece: to be written to a file as it comes. The last
    * piece ends with the SHA-256 of all before it. A stream that breaks fails: begin again.
    */
-  async *snapshot(options: MemberCallOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
+  async *snapshot(options: MemberCallOptions = {}): AsyncGenerator<SnapshotPiece, void, undefined> {
     const pieces = readServerStream(this.#calls, MaintenanceService.snapshot, {}, options);
-    for await (const { blob } of pieces) yield blob;
+    for await (const { blob, remainingBytes, version } of pieces)
+      yield { bytes: blob, remainingBytes, version };
   }
 
   /** Prepares, begins or ends the way to an older version; answers the cluster's version. */

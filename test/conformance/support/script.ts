@@ -39,18 +39,25 @@ export function formats(command: string, ...more: readonly string[]): Step[] {
 }
 
 /** Runs the script; the answer, one text a command, is what both products must print. */
-export async function transcript(cluster: Cluster, script: readonly Step[]): Promise<string[]> {
-  return new Session(cluster).play(script);
+export async function transcript(
+  cluster: Cluster,
+  script: readonly Step[],
+  ctl: readonly string[] = [tool("etcdctl")],
+): Promise<string[]> {
+  return new Session(cluster, ctl).play(script);
 }
 
 class Session {
   readonly #cluster: Cluster;
+  /** The words that start etcdctl, or what stands in for it. */
+  readonly #ctl: readonly string[];
   readonly #normaliser: Normaliser;
   readonly #saved = new Map<string, string>();
   readonly #blocks: string[] = [];
 
-  constructor(cluster: Cluster) {
+  constructor(cluster: Cluster, ctl: readonly string[]) {
     this.#cluster = cluster;
+    this.#ctl = ctl;
     const fixed = cluster.members.flatMap(({ name, endpoint, peerUrl }): [string, string][] => [
       [endpoint, `<client ${name}>`],
       [peerUrl.replace("http://", ""), `<peer ${name}>`],
@@ -120,7 +127,7 @@ class Session {
     const all =
       words.includes("--endpoints") || words.some((word) => word.startsWith("--endpoints="));
     const target = all ? [] : [`--endpoints=${this.#cluster.member(0).endpoint}`];
-    return [tool("etcdctl"), ...target, ...words];
+    return [...this.#ctl, ...target, ...words];
   }
 
   #tell(command: string, stdin: string | undefined, output: string, code: number | null): void {

@@ -28,12 +28,16 @@ export function sameAsEtcd(
 }
 
 /** Both texts of every command whose output differs; empty when none does. */
-function differences(expected: readonly string[], actual: readonly string[]): string {
+export function differences(
+  expected: readonly string[],
+  actual: readonly string[],
+  [first, second]: readonly [string, string] = ["etcd", "quorate"],
+): string {
   const blocks = expected.flatMap((block, at) => {
     const ours = actual[at] ?? "(nothing)";
-    return block === ours ? [] : [`--- etcd\n${block}\n--- quorate\n${ours}`];
+    return block === ours ? [] : [`--- ${first}\n${block}\n--- ${second}\n${ours}`];
   });
-  const surplus = actual.length > expected.length ? ["--- quorate ran more commands"] : [];
+  const surplus = actual.length > expected.length ? [`--- ${second} ran more commands`] : [];
   return [...blocks, ...surplus].join("\n");
 }
 
