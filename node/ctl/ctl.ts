@@ -4,7 +4,7 @@ import type { CommandIo } from "../commands.ts";
 import { AUTH_COMMANDS, USER_COMMANDS } from "./auth.ts";
 import { Context, type CtlCommand } from "./context.ts";
 import { ENDPOINT_COMMANDS } from "./endpoint.ts";
-import { CtlError, Exit } from "./exit.ts";
+import { CtlError, Exit, messageOf } from "./exit.ts";
 import { type Flag, parseFlags, splitCommand } from "./flags.ts";
 import { GLOBAL_FLAGS, readEnvironment } from "./globals.ts";
 import { quote } from "./go-text.ts";
@@ -65,7 +65,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
     context = new Context(flags, io);
     return (await command.run(context)) ?? Exit.success;
   } catch (thrown) {
-    const message = thrown instanceof Error ? thrown.message : String(thrown);
+    const message = messageOf(thrown);
     if (message !== "") io.stderr.write(`Error: ${message}\n`);
     return thrown instanceof CtlError ? thrown.code : Exit.error;
   } finally {

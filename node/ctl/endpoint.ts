@@ -9,7 +9,7 @@ import { present } from "../../src/base/assert.ts";
 import { ClientError } from "../../src/client/client.ts";
 import { toRangeRequest } from "../../src/client/op.ts";
 import { type Context, type CtlCommand, headerFields } from "./context.ts";
-import { CtlError, Exit } from "./exit.ts";
+import { CtlError, Exit, messageOf } from "./exit.ts";
 import type { Flag } from "./flags.ts";
 import { messageJson, stringJson } from "./go-json.ts";
 import { durationText, quote, sizeText } from "./go-text.ts";
@@ -31,10 +31,6 @@ export async function endpointsOf(ctl: Context): Promise<string[]> {
     const why = `failed to fetch endpoints from etcd cluster member list: ${messageOf(thrown)}`;
     throw new CtlError(Exit.error, why);
   }
-}
-
-export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
 interface Health {

@@ -87,8 +87,36 @@ export function splitLine(line: string): string[] {
     if (!word.startsWith('"')) return word;
     const bytes = unquote(word);
     if (bytes === null) throw new CtlError(Exit.invalidInput, "invalid syntax");
-    return bytes.toString();
+    return wordOf(bytes);
   });
+}
+
+/** Bytes that are no UTF-8 travel in words as lone surrogates, from U+DC80 on, as in Python: `bytesOfWord` finds them. */
+const STRAY = 0xdc00;
+
+function wordOf(bytes: Buffer): string {
+  let word = "";
+  for (let at = 0; at < bytes.length;) {
+    const size = sequenceSize(bytes, at);
+    word +=
+      size === 0
+        ? String.fromCharCode(STRAY + (bytes[at] ?? 0))
+        : bytes.toString("utf8", at, at + size);
+    at += Math.max(1, size);
+  }
+  return word;
+}
+
+/** What a word of the command line or of a line of input stands for. */
+export function bytesOfWord(word: string): Buffer {
+  if (word.isWellFormed()) return Buffer.from(word);
+  const pieces = Array.from(word, (char) => {
+    const code = char.charCodeAt(0);
+    return char.length === 1 && code > STRAY + 0x7f && code <= STRAY + 0xff
+      ? Buffer.of(code - STRAY)
+      : Buffer.from(char);
+  });
+  return Buffer.concat(pieces);
 }
 
 const INT64_MAX = 2n ** 63n - 1n;

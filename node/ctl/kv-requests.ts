@@ -13,7 +13,7 @@ import { EMPTY } from "../../src/base/bytes.ts";
 import { type WireRange, toWireRange } from "../../src/client/bytes.ts";
 import { badArgs, CtlError, Exit } from "./exit.ts";
 import type { Flag, Flags } from "./flags.ts";
-import { parseInt64 } from "./go-text.ts";
+import { bytesOfWord, parseInt64 } from "./go-text.ts";
 
 const PREFIX: Flag = { name: "prefix", kind: "bool", help: "all keys that begin with the key" };
 const FROM_KEY: Flag = { name: "from-key", kind: "bool", help: "all keys from the key on" };
@@ -89,9 +89,9 @@ function keyRange(flags: Flags, what: string): WireRange {
   const [isPrefix, isFrom] = [flags.bool("prefix"), flags.bool("from-key")];
   if (isPrefix && isFrom) throw badArgs(ONE_OF_TWO);
   if (end !== undefined && (isPrefix || isFrom)) throw badArgs(TOO_MANY);
-  if (isPrefix) return toWireRange({ prefix: key });
-  if (isFrom) return toWireRange({ from: key });
-  return { key: Buffer.from(key), rangeEnd: Buffer.from(end ?? "") };
+  if (isPrefix) return toWireRange({ prefix: bytesOfWord(key) });
+  if (isFrom) return toWireRange({ from: bytesOfWord(key) });
+  return { key: bytesOfWord(key), rangeEnd: bytesOfWord(end ?? "") };
 }
 
 export function getRequest(flags: Flags): RangeRequest {
@@ -147,11 +147,11 @@ export async function putRequestOf(
     throw badArgs("put command needs only 1 argument when 'ignore-value' is set");
   let value = EMPTY;
   if (!ignoreValue) {
-    value = given === undefined ? await readValue() : Buffer.from(given);
+    value = given === undefined ? await readValue() : bytesOfWord(given);
     if (given === undefined && value.length === 0) throw badArgs(needs);
   }
   return putRequest({
-    key: Buffer.from(key),
+    key: bytesOfWord(key),
     value,
     lease: leaseOf(flags.string("lease"), "bad lease ID"),
     prevKv: flags.bool("prev-kv"),

@@ -4,17 +4,13 @@ import type { LeaseKeepAliveResponse } from "../../src/api/gen/lease.ts";
 import { encodeResponseHeader } from "../../src/api/gen/header.ts";
 import { present } from "../../src/base/assert.ts";
 import { type Context, type CtlCommand, headerFields, headerJson } from "./context.ts";
-import { badArgs, CtlError, Exit } from "./exit.ts";
+import { badArgs, CtlError, Exit, messageOf } from "./exit.ts";
 import { bytesJson, stringJson } from "./go-json.ts";
 import { hex16, parseInt64, quote } from "./go-text.ts";
 import { leaseOf } from "./kv-requests.ts";
 import { bytesOf, latin } from "./kv-text.ts";
 
 const NO_FLAGS = { flags: [] } as const;
-
-function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
-}
 
 /** `"ID" : …` in the format fields. */
 function idField(id: bigint, isHex: boolean): string {

@@ -64,9 +64,10 @@ export function runProgram(
     const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], env });
     child.stdout.on("data", (chunk: Buffer) => ctl.io.stdout.write(chunk));
     child.stderr.on("data", (chunk: Buffer) => ctl.io.stderr.write(chunk));
-    child.on("error", (error) =>
-      reject(new CtlError(Exit.error, `exec: "${program}": ${error.message}`)),
-    );
+    child.on("error", (error: NodeJS.ErrnoException) => {
+      const why = error.code === "ENOENT" ? "executable file not found in $PATH" : error.message;
+      reject(new CtlError(Exit.error, `exec: "${program}": ${why}`));
+    });
     child.on("close", (code) => resolve(code ?? Exit.error));
   });
 }

@@ -9,8 +9,8 @@ import {
 import { Maintenance } from "../../src/api/gen/methods.ts";
 import { QUORATE_VERSION } from "../version.ts";
 import { type Context, type CtlCommand, headerFields } from "./context.ts";
-import { CLUSTER_FLAG, endpointsOf, messageOf } from "./endpoint.ts";
-import { badArgs, Exit } from "./exit.ts";
+import { CLUSTER_FLAG, endpointsOf } from "./endpoint.ts";
+import { badArgs, Exit, messageOf } from "./exit.ts";
 import { durationText, parseUint64 } from "./go-text.ts";
 
 const ALARM_NAMES: Readonly<Record<number, string>> = {

@@ -2,8 +2,7 @@
 import { createHash } from "node:crypto";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import type { Context, CtlCommand } from "./context.ts";
-import { messageOf } from "./endpoint.ts";
-import { badArgs, CtlError, Exit } from "./exit.ts";
+import { badArgs, CtlError, Exit, fileMessage, messageOf } from "./exit.ts";
 
 const HASH_BYTES = 32;
 const OWNER_ONLY = 0o600;
@@ -30,7 +29,7 @@ async function save(ctl: Context): Promise<void> {
 async function download(ctl: Context, path: string): Promise<string> {
   const part = `${path}.part`;
   const file = await open(part, "w", OWNER_ONLY).catch((thrown: unknown) => {
-    throw new Error(`could not open ${part} (${messageOf(thrown)})`);
+    throw new Error(`could not open ${part} (${fileMessage(thrown)})`);
   });
   try {
     const version = await copy(ctl, file);

@@ -95,8 +95,9 @@ async function parseOp(line: string): Promise<RequestOp> {
   }
 }
 
-const QUOTED = String.raw`("(?:[^"\\]|\\.)*"|` + "`[^`]*`)";
-const COMPARE = new RegExp(`^${QUOTED}\\)\\s+(\\S+)\\s+${QUOTED}`);
+/** `"…"` or backquotes, an operator, and another. Each part is kept as far as it is right. */
+const KEY = /^("(?:[^"\\]|\\.)*"|`[^`]*`)\)\s+(\S+)\s+(.*)$/s;
+const VALUE = /^("(?:[^"\\]|\\.)*"|`[^`]*`)/;
 
 /** `mod("key") > "0"`. */
 export function parseCompare(line: string): Compare {
@@ -104,8 +105,8 @@ export function parseCompare(line: string): Compare {
   const malformed = (why: string): CtlError =>
     new CtlError(Exit.invalidInput, `malformed comparison: ${line}${why}`);
   if (target === undefined || rest === undefined) throw malformed("");
-  const [, quotedKey = "", operator = "", quotedValue = ""] = COMPARE.exec(rest) ?? [];
-  const [key, value] = [unquote(quotedKey), unquote(quotedValue)];
+  const [, quotedKey = "", operator = "", after = ""] = KEY.exec(rest) ?? [];
+  const [key, value] = [unquote(quotedKey), unquote(VALUE.exec(after)?.[1] ?? "")];
   if (key === null || value === null) {
     const got = `${target}(${quote(key ?? "")}) ${operator} ${quote(value ?? "")}`;
     throw malformed(`; got ${got}`);

@@ -5,8 +5,7 @@ import type { Event, KeyValue as WireKeyValue } from "../../src/api/gen/mvcc.ts"
 import { encodeWatchResponse, watchResponse } from "../../src/api/gen/watch.ts";
 import type { Client, KeyRange, Watch, WatchBatch } from "../../src/client/client.ts";
 import { type Context, type CtlCommand, headerFields } from "./context.ts";
-import { messageOf } from "./endpoint.ts";
-import { badArgs, CtlError, Exit } from "./exit.ts";
+import { badArgs, CtlError, Exit, messageOf } from "./exit.ts";
 import { type Flag, type Flags, parseFlags } from "./flags.ts";
 import { messageJson } from "./go-json.ts";
 import { quote, splitLine } from "./go-text.ts";

@@ -1,7 +1,7 @@
 /** Scripts of etcdctl commands, run against a cluster into a transcript that can be compared with another cluster's. */
 import { type Cluster } from "./cluster.ts";
 import { Normaliser } from "./normalise.ts";
-import { Running, run, tool, until } from "./tools.ts";
+import { type Finished, Running, run, tool, until } from "./tools.ts";
 
 /**
  * A command line of etcdctl, or one with more to it. `$name` stands for what an earlier step saved, `$endpoints` for every
@@ -38,24 +38,31 @@ export function formats(command: string, ...more: readonly string[]): Step[] {
   return [...FORMATS, ...more].map((format) => `${command} -w ${format}`);
 }
 
+/** etcdctl, or what stands in for it. */
+export interface CtlTool {
+  /** The words that start it. */
+  readonly command: readonly string[];
+  /** A quicker way to the same, for commands that end. */
+  readonly run?: (args: readonly string[], stdin: string) => Promise<Finished>;
+}
+
 /** Runs the script; the answer, one text a command, is what both products must print. */
 export async function transcript(
   cluster: Cluster,
   script: readonly Step[],
-  ctl: readonly string[] = [tool("etcdctl")],
+  ctl: CtlTool = { command: [tool("etcdctl")] },
 ): Promise<string[]> {
   return new Session(cluster, ctl).play(script);
 }
 
 class Session {
   readonly #cluster: Cluster;
-  /** The words that start etcdctl, or what stands in for it. */
-  readonly #ctl: readonly string[];
+  readonly #ctl: CtlTool;
   readonly #normaliser: Normaliser;
   readonly #saved = new Map<string, string>();
   readonly #blocks: string[] = [];
 
-  constructor(cluster: Cluster, ctl: readonly string[]) {
+  constructor(cluster: Cluster, ctl: CtlTool) {
     this.#cluster = cluster;
     this.#ctl = ctl;
     const fixed = cluster.members.flatMap(({ name, endpoint, peerUrl }): [string, string][] => [
@@ -84,9 +91,11 @@ class Session {
   }
 
   async #run(step: Extract<Step, { run: string }>): Promise<void> {
-    const { code, stdout, stderr } = await run(this.#command(step.run), {
-      stdin: step.stdin ?? "",
-    });
+    const args = this.#args(step.run);
+    const stdin = step.stdin ?? "";
+    const { code, stdout, stderr } = await (this.#ctl.run === undefined
+      ? run([...this.#ctl.command, ...args], { stdin })
+      : this.#ctl.run(args, stdin));
     for (const [name, pattern] of Object.entries(step.save ?? {})) {
       const found = pattern.exec(stdout)?.[1];
       if (found === undefined) throw new Error(`${step.run}: no ${name} in\n${stdout}${stderr}`);
@@ -102,7 +111,9 @@ class Session {
   }
 
   async #watch(step: Extract<Step, { watch: string }>): Promise<void> {
-    const running = new Running(this.#command(step.watch), { timeoutMs: 30_000 });
+    const running = new Running([...this.#ctl.command, ...this.#args(step.watch)], {
+      timeoutMs: 30_000,
+    });
     if (step.stdin !== undefined) running.child.stdin?.write(step.stdin);
     for (const each of step.during) await this.#step(each);
     try {
@@ -117,7 +128,7 @@ class Session {
     this.#tell(step.watch, step.stdin, eventsOf(stdout), null);
   }
 
-  #command(line: string): string[] {
+  #args(line: string): string[] {
     const known = line.replace(/\$(\w+)/g, (_, name: string) => {
       const value = this.#saved.get(name);
       if (value === undefined) throw new Error(`nothing was saved as ${name}`);
@@ -127,7 +138,7 @@ class Session {
     const all =
       words.includes("--endpoints") || words.some((word) => word.startsWith("--endpoints="));
     const target = all ? [] : [`--endpoints=${this.#cluster.member(0).endpoint}`];
-    return [...this.#ctl, ...target, ...words];
+    return [...target, ...words];
   }
 
   #tell(command: string, stdin: string | undefined, output: string, code: number | null): void {
