@@ -1,4 +1,5 @@
 /** `quorate ctl`: etcdctl's commands, arguments, output and exit codes, for images and machines that carry no other tool. */
+import { ClientError } from "../../src/client/client.ts";
 import { nearest } from "../nearest.ts";
 import type { CommandIo } from "../commands.ts";
 import { AUTH_COMMANDS, USER_COMMANDS } from "./auth.ts";
@@ -67,10 +68,17 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
   } catch (thrown) {
     const message = messageOf(thrown);
     if (message !== "") io.stderr.write(`Error: ${message}\n`);
-    return thrown instanceof CtlError ? thrown.code : Exit.error;
+    return exitCodeOf(thrown);
   } finally {
     context?.close();
   }
+}
+
+function exitCodeOf(thrown: unknown): number {
+  if (thrown instanceof CtlError) return thrown.code;
+  // Before anything else could be asked: etcdctl counts it to the connection.
+  const isIdentity = thrown instanceof ClientError && thrown.is("authFailed");
+  return isIdentity ? Exit.badConnection : Exit.error;
 }
 
 interface Found {

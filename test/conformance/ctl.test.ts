@@ -1,7 +1,10 @@
 /** `quorate ctl` beside etcdctl: the same commands at the same server, the same output and exit codes. */
-import { describe } from "node:test";
-import { sameAsEtcdctl } from "./support/ctl.ts";
-import { type Step, formats } from "./support/script.ts";
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { QUORATE_CTL, sameAsEtcdctl } from "./support/ctl.ts";
+import { type Step, formats, splitWords } from "./support/script.ts";
+import { run, tool } from "./support/tools.ts";
+import { withQuorate } from "./support/twins.ts";
 
 const ALL = (command: string): Step[] => formats(command, "table");
 const txn = (stdin: string, flags = ""): Step => ({ run: `txn ${flags}`, stdin });
@@ -208,10 +211,10 @@ describe("quorate ctl", () => {
       during: ["put w 2", "del w", "put w 3"],
       until: format === "json" ? "Mw==" : "3\n",
     })),
-    { watch: "watch '' --prefix", during: [{ waitMs: 1000 }, "put p 4", "put q 5"], until: "q\n5" },
-    { watch: "watch p r --hex", during: [{ waitMs: 1000 }, "put q 6"], until: "\\x36" },
+    { watch: "watch '' --prefix --rev=12", during: ["put p 4", "put q 5"], until: "q\n5" },
+    { watch: "watch p r --hex --rev=14", during: ["put q 6"], until: "\\x36" },
     {
-      watch: "watch w --rev=2 -- sh -c 'env | grep ^ETCD_WATCH | grep -v REVISION | sort'",
+      watch: "watch w --rev=15 -- sh -c 'env | grep ^ETCD_WATCH | grep -v REVISION | sort'",
       during: ["put w last"],
       until: 'VALUE="last"',
     },
@@ -240,6 +243,66 @@ describe("quorate ctl", () => {
     "elect",
   ]);
 
+  sameAsEtcdctl("users, roles and permissions", [
+    ...formats("user add anna:secret"),
+    "user add ben --new-user-password=x",
+    "user add cert --no-password",
+    { run: "user add dora --interactive=false", stdin: "word\n" },
+    "user add anna:again",
+    "user add :x",
+    "user add",
+    ...formats("role add reader"),
+    "role add reader",
+    "role add",
+    "role grant-permission reader read a",
+    "role grant-permission reader readwrite b c",
+    "role grant-permission reader write d --prefix",
+    "role grant-permission reader read e --from-key",
+    "role grant-permission reader read '' --prefix",
+    "role grant-permission reader fly a",
+    "role grant-permission reader read a b --prefix",
+    "role grant-permission reader read a --prefix --from-key",
+    "role grant-permission nobody read a",
+    "role grant-permission reader",
+    ...ALL("role get reader"),
+    ...ALL("role list"),
+    ...ALL("user list"),
+    "user grant-role anna reader",
+    "user grant-role anna nothing",
+    "user grant-role anna",
+    ...ALL("user get anna"),
+    "user get anna --detail",
+    "user get nobody",
+    ...ALL("auth status"),
+    "role revoke-permission reader a",
+    "role revoke-permission reader b c",
+    "role revoke-permission reader d --prefix",
+    "role revoke-permission reader e --from-key",
+    "role revoke-permission reader zz",
+    "role revoke-permission reader",
+    { run: "user passwd anna --interactive=false", stdin: "other\n" },
+    "user add root:pw",
+    "auth enable",
+    "get a",
+    "get a --user=anna:wrong",
+    "get a --user=anna:other",
+    "get a --user=root:pw",
+    "put a 1 --user=root --password=pw",
+    "--user=root:pw user get root --detail",
+    "--user=root:pw role get root",
+    "--user=root:pw auth status -w json",
+    "--user=root:pw endpoint health",
+    "--user=anna:other endpoint health",
+    "--user=anna:other member list --consistency=s -w json",
+    "--user=root:pw user revoke-role anna reader",
+    "--user=root:pw user delete anna",
+    "--user=root:pw role delete reader",
+    "--user=root:pw auth disable",
+    "auth disable",
+    "auth enable more",
+    "get a",
+  ]);
+
   sameAsEtcdctl("groups and what is missing", [
     "lease grant --help --nonsense",
     "member list --nonsense",
@@ -247,6 +310,31 @@ describe("quorate ctl", () => {
     "role grant-permission a b c",
     "user add",
     "role get",
-    "auth enable more",
   ]);
+
+  it("prints the same protobuf and the same JSON of one and the same server", async () => {
+    await withQuorate({}, async (cluster) => {
+      const { endpoint } = cluster.member(0);
+      const both = async (command: string): Promise<[string, string]> => {
+        const args = [`--endpoints=${endpoint}`, ...splitWords(command)];
+        const theirs = await run([tool("etcdctl"), ...args]);
+        const ours = await run([...QUORATE_CTL.command, ...args]);
+        assert.deepEqual([ours.code, theirs.code], [0, 0], `${command}: ${ours.stderr}`);
+        return [ours.stdout, theirs.stdout];
+      };
+      await both("put k v");
+      for (const command of [
+        "get k",
+        "get '' --prefix",
+        "member list",
+        "alarm list",
+        "role list",
+      ]) {
+        for (const format of ["protobuf", "json", "fields"]) {
+          const [ours, theirs] = await both(`${command} -w ${format}`);
+          assert.equal(ours, theirs, `${command} -w ${format}`);
+        }
+      }
+    });
+  });
 });
