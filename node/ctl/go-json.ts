@@ -1,4 +1,4 @@
-/** Messages as Go's encoding/json prints etcd's structs: field names of the .proto files, nothing that is zero, bytes in base64. */
+/** Messages as Go prints etcd's structs in JSON: names of the .proto files, nothing that is zero, bytes in base64. */
 import { MESSAGES } from "../../src/api/gen/registry.ts";
 import type { FieldSpec } from "../../src/api/method.ts";
 import { present } from "../../src/base/assert.ts";

@@ -1,4 +1,4 @@
-/** The judgement of `quorate ctl`: the same script through etcdctl and through it, at fresh clusters of ours, gives the same text. */
+/** The judgement of `quorate ctl`: the same script through etcdctl and through it, at fresh clusters, gives the same text. */
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { PassThrough, Readable } from "node:stream";
