@@ -1,5 +1,6 @@
 /** What is answered beside gRPC: health, version, metrics. */
 import type { HttpHandler, HttpRequest, HttpResponse, HttpStreams } from "../src/grpc/service.ts";
+import { clusterVersionOf } from "./cluster-version.ts";
 import type { Exposition } from "./exposition.ts";
 import { isGatewayPath, type Access } from "./gateway/access.ts";
 import type { Gateway } from "./gateway/gateway.ts";
@@ -7,7 +8,7 @@ import { textSizeMax } from "./gateway/request-message.ts";
 import { acceptWebSocket, refuseUpgrade } from "./gateway/websocket.ts";
 import { health, probes } from "./health.ts";
 import type { Host } from "./rpc/host.ts";
-import { CLUSTER_VERSION, ETCD_VERSION, QUORATE_VERSION } from "./version.ts";
+import { ETCD_VERSION, QUORATE_VERSION } from "./version.ts";
 
 const TEXT = { "content-type": "text/plain; charset=utf-8" };
 const JSON_TYPE = { "content-type": "application/json" };
@@ -99,8 +100,8 @@ async function answer(
 function version(host: Host): HttpResponse {
   const body = JSON.stringify({
     etcdserver: ETCD_VERSION,
-    etcdcluster: host.machine.clusterVersion ?? CLUSTER_VERSION,
-    storage: CLUSTER_VERSION,
+    etcdcluster: clusterVersionOf(host.machine),
+    storage: clusterVersionOf(host.machine),
     quorate: QUORATE_VERSION,
   });
   return { status: 200, headers: JSON_TYPE, body };

@@ -14,6 +14,7 @@ import type { RaftStatus } from "../src/raft/status.ts";
 import { NO_MEMBER, type Index, type MemberId, type SnapshotMark } from "../src/raft/types.ts";
 import type { Wal } from "../src/wal/wal.ts";
 import { AutoCompaction } from "./auto-compaction.ts";
+import { ClusterVersion } from "./cluster-version.ts";
 import { systemRandom } from "./clock.ts";
 import type { Config } from "./config.ts";
 import type { DataDir, Identity } from "./data-dir.ts";
@@ -90,6 +91,7 @@ export class Member implements Host {
   readonly #storage: MemberRaftStorage;
   readonly #retention: Retention;
   readonly #autoCompaction: AutoCompaction;
+  readonly #version: ClusterVersion;
   readonly #departure: Departure;
   readonly #growth: Growth;
   readonly #timers: NodeJS.Timeout[] = [];
@@ -154,6 +156,7 @@ export class Member implements Host {
       onFatal: options.onFatal,
     });
     this.#autoCompaction = new AutoCompaction(config.autoCompaction);
+    this.#version = new ClusterVersion(this);
     this.#connect(this.#machine);
   }
 
@@ -372,6 +375,7 @@ export class Member implements Host {
     void this.space.sample();
     this.links.probe();
     if (!this.isLeader()) return;
+    this.#version.tick();
     const at = this.#autoCompaction.tick(this.clock.now(), this.#machine.store.revision);
     if (at === null) return;
     const body = Buffer.from(encodeCompactionRequest({ revision: at, physical: false }));

@@ -8,7 +8,8 @@ import {
   type Sample,
 } from "../exposition.ts";
 import type { Member } from "../member.ts";
-import { CLUSTER_VERSION, ETCD_VERSION } from "../version.ts";
+import { clusterVersionOf } from "../cluster-version.ts";
+import { ETCD_VERSION } from "../version.ts";
 import type { CheckOutcome } from "./health-stats.ts";
 
 export function exposeServer(exposition: Exposition, member: Member): void {
@@ -158,7 +159,7 @@ function exposeIdentity(exposition: Exposition, member: Member): void {
     "etcd_cluster_version",
     "Which version is running. 1 for 'cluster_version' label with current cluster version",
     () => {
-      const version = member.machine.clusterVersion ?? CLUSTER_VERSION;
+      const version = clusterVersionOf(member.machine);
       return [[{ cluster_version: version.replace(/\.\d+$/, "") }, 1]];
     },
   );

@@ -37,7 +37,8 @@ import { apiMembers, promoteHere } from "../rpc/cluster.ts";
 import type { Host } from "../rpc/host.ts";
 import { leasesHere, timeToLiveHere } from "../rpc/lease.ts";
 import { cancelHash, hashKvUnless } from "../rpc/maintenance.ts";
-import { CLUSTER_VERSION, QUORATE_VERSION } from "../version.ts";
+import { clusterVersionOf } from "../cluster-version.ts";
+import { QUORATE_VERSION } from "../version.ts";
 import { fromWire } from "./codec.ts";
 import { makeHandshake, PROTOCOL_MAX, PROTOCOL_MIN, refusalOf } from "./handshake.ts";
 import { type RebuildLoad, RebuildStream } from "./rebuild-server.ts";
@@ -223,7 +224,7 @@ function describe(host: Host, call: ServerCall): void {
       incarnation: identity.incarnation,
       members: apiMembers(host),
       version: QUORATE_VERSION,
-      clusterVersion: machine.clusterVersion ?? CLUSTER_VERSION,
+      clusterVersion: clusterVersionOf(machine),
       protocolMin: PROTOCOL_MIN,
       protocolMax: PROTOCOL_MAX,
       leader: host.leader(),

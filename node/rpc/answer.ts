@@ -37,6 +37,11 @@ export function fail(call: ServerCall, error: ApiError): void {
   call.end(GRPC_STATUS[error.code] as Status, error.text);
 }
 
+/** As something to throw. */
+export function refusalError(error: ApiError): QuorateError {
+  return new QuorateError(error.code, error.text);
+}
+
 /** Ends the call with whatever was thrown: a known refusal as it is, anything else as INTERNAL with its message. */
 export function failWith(call: ServerCall, thrown: unknown): void {
   if (thrown instanceof DecodeError) {

@@ -26,7 +26,7 @@ import type { Member } from "../../src/machine/members.ts";
 import { EntryKind, type MemberId } from "../../src/raft/types.ts";
 import { yieldLead } from "../handover.ts";
 import { memberId } from "../ids.ts";
-import { fail, failWith, linearize, proposeOwn } from "./answer.ts";
+import { fail, failWith, linearize, proposeOwn, refusalError } from "./answer.ts";
 import { headerOf } from "./headers.ts";
 import type { Host } from "./host.ts";
 import { outdated, type Principal } from "./principal.ts";
@@ -187,10 +187,6 @@ async function propose(host: Host, kind: number, member: StoredMember): Promise<
 }
 
 const PENDING_TEXT = API_ERRORS.tooManyRequests.text;
-
-function refusalError(error: ApiError): QuorateError {
-  return new QuorateError(error.code, error.text);
-}
 
 /** At least one, each a URL with a host and a port, as etcd asks. */
 function areUrls(urls: readonly string[]): boolean {

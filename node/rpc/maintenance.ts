@@ -16,7 +16,8 @@ import type { ServerCall } from "../../src/grpc/service.ts";
 import { CommandField } from "../../src/machine/command.ts";
 import type { Reply } from "../../src/machine/reply.ts";
 import { NO_MEMBER, type MemberId } from "../../src/raft/types.ts";
-import { CLUSTER_VERSION, ETCD_VERSION } from "../version.ts";
+import { clusterVersionOf } from "../cluster-version.ts";
+import { ETCD_VERSION } from "../version.ts";
 import { fail, failWith, proposeCall, proposeOwn } from "./answer.ts";
 import { headerOf } from "./headers.ts";
 import type { Host } from "./host.ts";
@@ -47,9 +48,9 @@ export function status(host: Host, call: ServerCall): void {
       errors,
       dbSizeInUse: machine.buffer.liveBytes,
       isLearner: host.isLearner(),
-      storageVersion: CLUSTER_VERSION,
+      storageVersion: clusterVersionOf(machine),
       dbSizeQuota: Number.isFinite(host.config.quotaBytes) ? host.config.quotaBytes : 0,
-      downgradeInfo: { enabled: false, targetVersion: "" },
+      downgradeInfo: machine.versions.downgrade,
     }),
   );
 }

@@ -16,6 +16,7 @@ import { fail, failWith } from "./answer.ts";
 import { AUTH_HANDLERS } from "./auth.ts";
 import { DEAF, guardStream, guardUnary, type Open, type Unary } from "./authorise.ts";
 import * as cluster from "./cluster.ts";
+import { downgrade } from "./downgrade.ts";
 import { abandon } from "./contender.ts";
 import * as election from "./election.ts";
 import * as health from "./health.ts";
@@ -84,14 +85,11 @@ export function buildRouter(
     [Cluster.memberUpdate.path, unary(cluster.memberUpdate)],
     [Cluster.memberPromote.path, unary(cluster.memberPromote)],
     [Maintenance.status.path, unary(maintenance.status, "served")],
-    [Maintenance.alarm.path, unary(maintenance.alarm)],
-    [Maintenance.defragment.path, unary(maintenance.defragment)],
     [Maintenance.hashKv.path, unary(maintenance.hashKv, "refused", maintenance.cancelHash)],
-    [Maintenance.hash.path, unary(hash)],
     [Maintenance.snapshot.path, stream(new SnapshotStreams().open, "serverStream", "served")],
-    [Maintenance.moveLeader.path, unary(maintenance.moveLeader)],
   ]);
-  for (const [path, handler] of AUTH_HANDLERS) router.set(path, unary(handler));
+  for (const [path, handler] of [...MAINTENANCE, ...AUTH_HANDLERS])
+    router.set(path, unary(handler));
   const local = new LocalCalls({ router, observer: null, onError });
   for (const [path, handler] of LOCAL) {
     const onHost: Unary = (_host, call, message) => handler(local, call, message);
@@ -102,6 +100,15 @@ export function buildRouter(
   addOpen(router);
   return router;
 }
+
+/** What needs nothing but its handler. */
+const MAINTENANCE: readonly (readonly [path: string, handler: Unary])[] = [
+  [Maintenance.alarm.path, maintenance.alarm],
+  [Maintenance.defragment.path, maintenance.defragment],
+  [Maintenance.hash.path, hash],
+  [Maintenance.moveLeader.path, maintenance.moveLeader],
+  [Maintenance.downgrade.path, downgrade],
+];
 
 /** What is answered to anybody, at any time. */
 function addOpen(router: Map<string, Method>): void {

@@ -23,6 +23,7 @@ export const CommandField = {
   memberAttributes: 16,
   membership: 17,
   clusterVersion: 18,
+  downgrade: 19,
   authEnable: 32,
   authDisable: 33,
   authenticate: 35,

@@ -26,8 +26,8 @@ import { Members, type Member } from "./members.ts";
 import type { LogEntry, MachineEvents, MachineOptions } from "./ports.ts";
 import { oldestNamed, type OpReply, type Reply } from "./reply.ts";
 import { Executor } from "./txn.ts";
+import { Versions } from "./versions.ts";
 
-const CLUSTER_VERSION_KEY = Buffer.from("clusterVersion");
 const KEYS_REVOKED_PER_SLICE = 4_000;
 
 export class Machine {
@@ -37,13 +37,13 @@ export class Machine {
   readonly lessor: Lessor;
   readonly members: Members;
   readonly alarms: Alarms;
+  readonly versions: Versions;
   readonly auth: Auth;
   readonly authoriser: Authoriser;
   readonly #options: MachineOptions;
   readonly #executor: Executor;
   readonly #requestId: RequestId = { prefix: 0, sequence: 0 };
   #events: MachineEvents | null = null;
-  #clusterVersion: string | null = null;
   /** The entry that is half-way through, with the rest of its work. */
   #running: { readonly entry: LogEntry; readonly work: Generator<undefined, Reply> } | null = null;
   #answered = false;
@@ -96,8 +96,7 @@ export class Machine {
     this.auth = auth;
     this.authoriser = new Authoriser(auth, lessor);
     this.#executor = new Executor(store, this.lessor);
-    const version = buffer.getSync(Bucket.meta, CLUSTER_VERSION_KEY);
-    this.#clusterVersion = version === undefined ? null : Buffer.from(version).toString();
+    this.versions = new Versions(buffer);
   }
 
   /** Copies the index for the next start, as of the last entry; null between the slices of one. See Store.writeCheckpoint. */
@@ -118,11 +117,6 @@ export class Machine {
 
   get appliedTerm(): number {
     return this.buffer.term;
-  }
-
-  /** `major.minor.patch` that all members agreed on; null before they did. */
-  get clusterVersion(): string | null {
-    return this.#clusterVersion;
   }
 
   /** Voters and learners, for Raft. */
@@ -249,8 +243,10 @@ export class Machine {
         return error === null ? this.#done() : this.#error(error);
       }
       case "clusterVersion":
-        this.#clusterVersion = kind.value.version;
-        this.buffer.put(Bucket.meta, CLUSTER_VERSION_KEY, Buffer.from(kind.value.version));
+        this.versions.setCluster(kind.value.version);
+        return this.#done();
+      case "downgrade":
+        this.versions.setDowngrade(kind.value);
         return this.#done();
       default:
         return this.#auth(command, kind);

@@ -191,4 +191,13 @@ export const anyCommand: fc.Arbitrary<CommandKind> = fc.oneof(
       value: clusterVersionSet({ version }),
     })),
   },
+  {
+    weight: 1,
+    arbitrary: fc
+      .tuple(fc.boolean(), fc.constantFrom("3.5.0", "3.6.0"))
+      .map(([enabled, targetVersion]) => ({
+        kind: "downgrade" as const,
+        value: { enabled, targetVersion },
+      })),
+  },
 );

@@ -129,7 +129,8 @@ class Run {
     assert.equal(machine.appliedIndex, this.#log.length);
     assert.equal(machine.store.revision, naive.kv.revision);
     assert.equal(machine.store.compactRevision, naive.kv.compactRevision);
-    assert.equal(machine.clusterVersion, naive.clusterVersion);
+    assert.equal(machine.versions.cluster, naive.clusterVersion);
+    assert.deepEqual(machine.versions.downgrade, naive.downgrade);
     const ids = [...naive.leases.keys()].toSorted((a, b) => (a < b ? -1 : 1));
     assert.deepEqual(machine.lessor.list(), ids);
     for (const [id, ttl] of naive.leases) {

@@ -41,6 +41,7 @@ export class NaiveMachine {
   readonly members: Map<bigint, NaiveMember> = new Map();
   readonly removed: Set<bigint> = new Set();
   clusterVersion: string | null = null;
+  downgrade = { enabled: false, targetVersion: "" };
   #sub = 0;
 
   apply({ kind, value }: CommandKind): Shown {
@@ -78,6 +79,9 @@ export class NaiveMachine {
       }
       case "clusterVersion":
         this.clusterVersion = value.version;
+        return this.#done();
+      case "downgrade":
+        this.downgrade = value.enabled ? value : { enabled: false, targetVersion: "" };
         return this.#done();
       default:
         return this.#done();
