@@ -3,19 +3,34 @@
  * of the rounds' ratios, since the machine's speed drifts. Prints a Markdown table.
  *
  *   npm run bench -- [--nodes 1|3] [--rounds 3] [--only REGEXP] [--json FILE] [--a quorate] [--b etcd]
+ *
+ * After the plain workloads come some of them over mutual TLS, twice: etcd with its one client port, where TLS sends its gRPC
+ * through the HTTP server, and with HTTP on a port of its own (--listen-client-http-urls), where it does not. `--only '^TLS'`
+ * runs these alone.
  */
-import { writeFileSync } from "node:fs";
-import { cpus } from "node:os";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpus, tmpdir } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Cluster, type Product } from "../conformance/support/cluster.ts";
 import { run, tool } from "../conformance/support/tools.ts";
+import { Pki } from "../conformance/support/tls.ts";
 import { diskMiB, memoryMiB, processorSeconds } from "./usage.ts";
-import { WORKLOADS, type Workload } from "./workloads.ts";
+import { TLS_WORKLOADS, WORKLOADS, type Workload } from "./workloads.ts";
 
 type Side = "a" | "b";
 /** Name of a figure to the values of each side, one a round. */
 type Figures = Map<string, Record<Side, number[]>>;
 type Clusters = Readonly<Record<Side, Cluster>>;
+
+/** How both sides of one comparison are set up. */
+interface Setting {
+  /** Before the names of its workloads. */
+  readonly prefix: string;
+  readonly workloads: readonly Workload[];
+  readonly tls: Pki | null;
+  readonly httpApart: boolean;
+}
 
 const SIDES: readonly Side[] = ["a", "b"];
 const RESTARTS = 5;
@@ -64,12 +79,17 @@ function pids(cluster: Cluster): number[] {
 }
 
 /** One run of etcd's client; throws with its output when any request failed. */
-async function measure(cluster: Cluster, workload: Workload): Promise<Record<string, number>> {
+async function measure(
+  cluster: Cluster,
+  workload: Workload,
+  words: readonly string[],
+): Promise<Record<string, number>> {
   const command = [
     tool("benchmark"),
     `--endpoints=${cluster.endpoints}`,
     `--clients=${workload.clients}`,
     `--conns=${workload.connections}`,
+    ...words,
     ...workload.words,
   ];
   const before = processorSeconds(pids(cluster));
@@ -90,23 +110,29 @@ async function measure(cluster: Cluster, workload: Workload): Promise<Record<str
   };
 }
 
-async function runWorkloads(clusters: Clusters, options: Options, figures: Figures): Promise<void> {
-  for (const workload of WORKLOADS.filter(({ name }) => options.only.test(name))) {
+async function runWorkloads(
+  clusters: Clusters,
+  { prefix, workloads, tls }: Setting,
+  options: Options,
+  figures: Figures,
+): Promise<void> {
+  for (const workload of workloads) {
+    const name = `${prefix}${workload.name}`;
     for (let round = 0; round < options.rounds; round++) {
       for (const side of SIDES) {
         try {
-          const result = await measure(clusters[side], workload);
+          const result = await measure(clusters[side], workload, tls?.clientFlags ?? []);
           for (const [figure, value] of Object.entries(result)) {
-            note(figures, `${workload.name}: ${figure}`, side, value);
+            note(figures, `${name}: ${figure}`, side, value);
           }
         } catch (thrown) {
-          console.error(`${options.products[side]}: ${workload.name}: ${String(thrown)}`);
-          note(figures, `${workload.name}: failed`, side, 1);
+          console.error(`${options.products[side]}: ${name}: ${String(thrown)}`);
+          note(figures, `${name}: failed`, side, 1);
           process.exitCode = 1;
         }
       }
     }
-    console.error(`measured: ${workload.name}`);
+    console.error(`measured: ${name}`);
   }
 }
 
@@ -153,9 +179,8 @@ function printTable(figures: Figures, { products, nodes, rounds }: Options): voi
   }
 }
 
-async function main(): Promise<void> {
-  const options = readOptions();
-  const figures: Figures = new Map();
+async function compare(setting: Setting, options: Options, figures: Figures): Promise<void> {
+  const { tls, httpApart, prefix } = setting;
   const started: Cluster[] = [];
   const start = async (side: Side): Promise<Cluster> => {
     const began = performance.now();
@@ -163,18 +188,52 @@ async function main(): Promise<void> {
       product: options.products[side],
       members: options.nodes,
       flags: ["--log-level=error", "--quota-backend-bytes=8589934592"],
+      ...(tls === null ? {} : { tls }),
+      httpApart,
     });
     started.push(cluster);
-    note(figures, "start, empty, s", side, (performance.now() - began) / 1000);
-    await run([tool("etcdctl"), `--endpoints=${cluster.endpoints}`, "put", "foo", "x".repeat(256)]);
+    note(figures, `${prefix}start, empty, s`, side, (performance.now() - began) / 1000);
+    const etcdctl = [tool("etcdctl"), `--endpoints=${cluster.endpoints}`];
+    await run([...etcdctl, ...(tls?.clientFlags ?? []), "put", "foo", "x".repeat(256)]);
     return cluster;
   };
   try {
     const clusters: Clusters = { a: await start("a"), b: await start("b") };
-    await runWorkloads(clusters, options, figures);
-    await measureRest(clusters, figures);
+    await runWorkloads(clusters, setting, options, figures);
+    if (tls === null) await measureRest(clusters, figures);
   } finally {
     await Promise.all(started.map((cluster) => cluster.stop()));
+  }
+}
+
+function settingsOf({ only }: Options, tls: Pki): Setting[] {
+  const setting = (
+    prefix: string,
+    all: readonly Workload[],
+    rest: Pick<Setting, "tls" | "httpApart">,
+  ): Setting => ({
+    prefix,
+    workloads: all.filter(({ name }) => only.test(`${prefix}${name}`)),
+    ...rest,
+  });
+  const overTls = WORKLOADS.filter(({ name }) => TLS_WORKLOADS.includes(name));
+  return [
+    setting("", WORKLOADS, { tls: null, httpApart: false }),
+    setting("TLS, ", overTls, { tls, httpApart: false }),
+    setting("TLS, HTTP apart, ", overTls, { tls, httpApart: true }),
+  ].filter(({ workloads }) => workloads.length > 0);
+}
+
+async function main(): Promise<void> {
+  const options = readOptions();
+  const figures: Figures = new Map();
+  const folder = mkdtempSync(join(tmpdir(), "bench-tls-"));
+  try {
+    for (const setting of settingsOf(options, new Pki(folder))) {
+      await compare(setting, options, figures);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
   }
   printTable(figures, options);
   if (options.json !== null)

@@ -31,6 +31,15 @@ const linearizable = (total: number): string[] => [
   `--total=${total}`,
 ];
 
+/** Over TLS too: a lone client, many, and reads, where records cost most in proportion. */
+export const TLS_WORKLOADS: readonly string[] = [
+  "put, 1 client",
+  "put, 100 clients",
+  "put, 1000 clients",
+  "range lin., 100 clients",
+  "range serial., 1000 clients",
+];
+
 export const WORKLOADS: readonly Workload[] = [
   workload("put, 1 client", 1, 1, put(3000)),
   workload("put, 100 clients", 100, 10, put(40_000)),

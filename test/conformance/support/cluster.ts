@@ -28,6 +28,8 @@ export interface ClusterOptions {
   readonly flagsOf?: (at: number) => readonly string[];
   /** Mutual TLS, for clients and between members, with these certificates. */
   readonly tls?: Pki;
+  /** HTTP on a port of its own. */
+  readonly httpApart?: boolean;
 }
 
 /** One member: a place on disk and two ports that stay its own over restarts. */
@@ -39,13 +41,15 @@ export class Member {
   readonly logFile: string;
   readonly #command: readonly string[];
   readonly #tls: Pki | null;
+  /** For HTTP alone; null: the client URL serves both. */
+  readonly #httpUrl: string | null;
   #child: ChildProcess | null = null;
   #exited: Promise<void> = Promise.resolve();
 
   constructor(
     name: string,
     folder: string,
-    ports: readonly [number, number],
+    ports: readonly number[],
     command: readonly string[],
     tls: Pki | null = null,
   ) {
@@ -54,6 +58,7 @@ export class Member {
     this.#tls = tls;
     this.clientUrl = `${scheme}://127.0.0.1:${ports[0]}`;
     this.peerUrl = `${scheme}://127.0.0.1:${ports[1]}`;
+    this.#httpUrl = ports[2] === undefined ? null : `${scheme}://127.0.0.1:${ports[2]}`;
     this.dataDir = join(folder, name);
     this.logFile = join(folder, `${name}.log`);
     this.#command = command;
@@ -87,6 +92,7 @@ export class Member {
         `--initial-advertise-peer-urls=${this.peerUrl}`,
         `--initial-cluster=${initialCluster}`,
         `--initial-cluster-state=${state}`,
+        ...(this.#httpUrl === null ? [] : [`--listen-client-http-urls=${this.#httpUrl}`]),
         ...flags,
       ],
       { stdio: ["ignore", log, log] },
@@ -114,11 +120,10 @@ export class Member {
   }
 
   async healthy(): Promise<boolean> {
+    const url = `${this.#httpUrl ?? this.clientUrl}/health`;
     try {
-      if (this.#tls !== null) {
-        return (await this.#tls.get(`${this.clientUrl}/health`)).body.includes('"true"');
-      }
-      const answer = await fetch(`${this.clientUrl}/health`, { signal: AbortSignal.timeout(2000) });
+      if (this.#tls !== null) return (await this.#tls.get(url)).body.includes('"true"');
+      const answer = await fetch(url, { signal: AbortSignal.timeout(2000) });
       return answer.ok && (await answer.text()).includes("true");
     } catch {
       return false;
@@ -149,7 +154,7 @@ export class Cluster {
 
   /** Starts all members and waits until each is healthy. */
   static async start(options: ClusterOptions): Promise<Cluster> {
-    const cluster = new Cluster(options, await freePorts(options.members * 2));
+    const cluster = new Cluster(options, await freePorts(options.members * portsEach(options)));
     for (const member of cluster.members) cluster.#begin(member);
     try {
       await cluster.awaitHealthy();
@@ -162,7 +167,7 @@ export class Cluster {
 
   /** Chooses directories and ports, starts nothing: `restart` does, on what was put into the directories. */
   static async prepare(options: ClusterOptions): Promise<Cluster> {
-    return new Cluster(options, await freePorts(options.members * 2));
+    return new Cluster(options, await freePorts(options.members * portsEach(options)));
   }
 
   private constructor(options: ClusterOptions, ports: readonly number[]) {
@@ -173,8 +178,8 @@ export class Cluster {
     this.#flags = [...(options.flags ?? []), ...(this.#tls?.flags ?? [])];
     const command = commandOf(options.product);
     this.members = Array.from({ length: options.members }, (_, at) => {
-      const pair: [number, number] = [ports[at * 2] ?? 0, ports[at * 2 + 1] ?? 0];
-      return new Member(`m${at}`, this.folder, pair, command, this.#tls);
+      const own = ports.slice(at * portsEach(options), (at + 1) * portsEach(options));
+      return new Member(`m${at}`, this.folder, own, command, this.#tls);
     });
     this.#initial = this.members.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join(",");
   }
@@ -231,6 +236,10 @@ export class Cluster {
       console.error(`${this.product}: data and logs are kept in ${this.folder}`);
     else rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+function portsEach({ httpApart }: ClusterOptions): number {
+  return httpApart === true ? 3 : 2;
 }
 
 /** Ports that were free a moment ago, all different. */
