@@ -8,6 +8,8 @@ export type PeerDialer = (peerUrls: readonly string[]) => Client;
 
 export const RETRY_FIRST_MS = 50;
 export const RETRY_MAX_MS = 1_000;
+/** As long as listeners give their clients. */
+const HANDSHAKE_MS_MAX = 10_000;
 
 const PEER_CHANNEL_OPTIONS: Readonly<Record<string, number>> = {
   "grpc.initial_reconnect_backoff_ms": RETRY_FIRST_MS,
@@ -74,11 +76,19 @@ class PeerChannel extends ChannelCredentials {
             socket,
             ALPNProtocols: ["h2"],
           };
-          const secure = connect(options, () => resolve({ socket: secure, secure: true }));
-          secure.on("error", reject);
-          secure.once("close", () =>
-            reject(new Error("the connection was closed during its handshake")),
+          const secure = connect(options, () => {
+            clearTimeout(timer);
+            resolve({ socket: secure, secure: true });
+          });
+          const timer = setTimeout(
+            () => secure.destroy(new Error("the handshake took too long")),
+            HANDSHAKE_MS_MAX,
           );
+          secure.on("error", reject);
+          secure.once("close", () => {
+            clearTimeout(timer);
+            reject(new Error("the connection was closed during its handshake"));
+          });
         }),
       waitForReady: () => Promise.resolve(),
       getCallCredentials: () => callCredentials ?? credentials.createEmpty(),

@@ -147,9 +147,9 @@ export class Cluster {
   readonly product: Product;
   readonly folder: string;
   readonly members: Member[];
+  readonly tls: Pki | null;
   readonly #flags: readonly string[];
   readonly #flagsOf: (at: number) => readonly string[];
-  readonly #tls: Pki | null;
   readonly #initial: string;
 
   /** Starts all members and waits until each is healthy. */
@@ -174,12 +174,12 @@ export class Cluster {
     this.product = options.product;
     this.folder = mkdtempSync(join(tmpdir(), `conformance-${options.product}-`));
     this.#flagsOf = options.flagsOf ?? (() => []);
-    this.#tls = options.tls ?? null;
-    this.#flags = [...(options.flags ?? []), ...(this.#tls?.flags ?? [])];
+    this.tls = options.tls ?? null;
+    this.#flags = [...(options.flags ?? []), ...(this.tls?.flags ?? [])];
     const command = commandOf(options.product);
     this.members = Array.from({ length: options.members }, (_, at) => {
       const own = ports.slice(at * portsEach(options), (at + 1) * portsEach(options));
-      return new Member(`m${at}`, this.folder, own, command, this.#tls);
+      return new Member(`m${at}`, this.folder, own, command, this.tls);
     });
     this.#initial = this.members.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join(",");
   }
@@ -218,7 +218,7 @@ export class Cluster {
     const [client = 0, peer = 0] = await freePorts(2);
     const name = `m${this.members.length}`;
     const command = commandOf(this.product);
-    const member = new Member(name, this.folder, [client, peer], command, this.#tls);
+    const member = new Member(name, this.folder, [client, peer], command, this.tls);
     this.members.push(member);
     return member;
   }

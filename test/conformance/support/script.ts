@@ -67,9 +67,12 @@ class Session {
     this.#ctl = ctl;
     const fixed = cluster.members.flatMap(({ name, endpoint, peerUrl }): [string, string][] => [
       [endpoint, `<client ${name}>`],
-      [peerUrl.replace("http://", ""), `<peer ${name}>`],
+      [peerUrl.replace(/^https?:\/\//, ""), `<peer ${name}>`],
     ]);
+    const pki = cluster.tls?.folder;
+    if (pki !== undefined) fixed.push([pki, "<pki>"]);
     this.#normaliser = new Normaliser([...fixed, [cluster.folder, "<folder>"]]);
+    this.#saved.set("pki", pki ?? "");
     this.#saved.set("endpoints", cluster.endpoints);
     this.#saved.set("folder", cluster.folder);
     cluster.members.forEach((member, at) => {
@@ -138,7 +141,9 @@ class Session {
     const all =
       words.includes("--endpoints") || words.some((word) => word.startsWith("--endpoints="));
     const target = all ? [] : [`--endpoints=${this.#cluster.member(0).endpoint}`];
-    return [...target, ...words];
+    const bare = words.some((word) => word.startsWith("--cacert="));
+    const proof = bare ? [] : (this.#cluster.tls?.clientFlags ?? []);
+    return [...target, ...proof, ...words];
   }
 
   #tell(command: string, stdin: string | undefined, output: string, code: number | null): void {

@@ -1,12 +1,18 @@
 /** The judgement: the same script against etcd and against us gives the same text. */
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { it } from "node:test";
 import { Cluster } from "./cluster.ts";
 import { type Step, transcript } from "./script.ts";
+import { Pki } from "./tls.ts";
 
 export interface TwinOptions {
   readonly members?: number;
   readonly flags?: readonly string[];
+  /** Mutual TLS on both sides, with certificates made for the test. */
+  readonly tls?: boolean;
 }
 
 /** Claims that both products print the same for the script, each on a fresh cluster. */
@@ -49,6 +55,7 @@ export async function withTwins(
   const size = {
     members: options.members ?? 1,
     flags: [...(options.flags ?? []), "--log-level=error"],
+    ...(options.tls === true ? { tls: new Pki(mkdtempSync(join(tmpdir(), "twins-tls-"))) } : {}),
   };
   const started = await Promise.allSettled([
     Cluster.start({ product: "etcd", ...size }),
@@ -66,6 +73,7 @@ export async function withTwins(
     keep = false;
   } finally {
     await Promise.all(clusters.map((cluster) => cluster.stop({ keep })));
+    if (size.tls !== undefined && !keep) rmSync(size.tls.folder, { recursive: true });
   }
 }
 
