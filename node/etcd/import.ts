@@ -157,8 +157,8 @@ export class EtcdReading {
     const reader = this.#reader;
     reader.read(value);
     const isWhole = tombstone
-      ? reader.keyEnd === value.length
-      : reader.mod === main && reader.create > 0 && reader.create <= main && reader.version > 0;
+      ? reader.keyEnd === value.length && value.length > 0
+      : value.length === 0 || isVersionAt(main, reader);
     if (!isWhole) throw new Error("no version of a key at this revision");
     reader.lease(value);
     this.#revision = main;
@@ -178,6 +178,10 @@ export class EtcdReading {
     if (name === MetaKey.scheduled) this.#compactRevision = main;
     return { recordKey: toRecordKey(Bucket.meta, key), payload: revisionKey.subarray(0, 8) };
   }
+}
+
+function isVersionAt(main: number, { create, mod, version }: RecordReader): boolean {
+  return mod === main && create > 0 && create <= main && version > 0;
 }
 
 function leaseRecord(key: Buffer, value: Buffer): ImportedRecord {

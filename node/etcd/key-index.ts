@@ -16,7 +16,7 @@ export async function indexOf(reading: EtcdReading): Promise<TreeIndex> {
       reader.read(payload);
       const { main, sub, tombstone } = readRevisionKey(recordKey.subarray(1));
       const key = reader.key(payload);
-      if (!tombstone) index.restorePut(key, main, sub, reader.create, reader.version);
+      if (!tombstone) index.restorePut(key, main, sub, reader.create || main, reader.version);
       else if (!index.restoreTombstone(key, main, sub)) {
         const text = `the database is damaged: revision ${main} deletes a deleted key`;
         throw new QuorateError("corruption", text);

@@ -80,7 +80,7 @@ export class Scan {
     const at = this.#keys.push(key) - 1;
     this.#mains[at] = this.main;
     this.#subs[at] = this.sub;
-    this.#creates[at] = reader.create;
+    this.#creates[at] = reader.create || this.main; // 0 where the revision was raised
     this.#versions[at] = tombstone ? 0 : reader.version;
     const lease = tombstone ? 0n : reader.lease(value);
     if (lease !== 0n) this.leases.set(key, lease);

@@ -6,7 +6,7 @@
  * 0A len key | 10 create_revision | 18 mod_revision | 20 version | 2A len value | 30 lease
  * ```
  * Fields in this order, varints, zero and empty ones absent (etcd's own encoding, byte for byte: HashKV depends on it).
- * A tombstone is stored with its key alone. May change only by adding a version.
+ * A tombstone is stored with its key alone, the mark of a raised revision with nothing. May change only by adding a version.
  */
 import { assert } from "../base/assert.ts";
 import { EMPTY, type Key } from "../base/bytes.ts";
@@ -150,9 +150,13 @@ export class RecordReader {
 
   /** Scans the record in the first `end` bytes of `record`; the fields hold until the next call. */
   read(record: Uint8Array, end: number = record.length): void {
-    if (end < 2 || record[0] !== TAG_KEY) throw damaged();
-    this.#at = 1;
     this.#end = end;
+    if (end < 2 || record[0] !== TAG_KEY) {
+      if (end !== 0) throw damaged();
+      this.#readRaised();
+      return;
+    }
+    this.#at = 1;
     const keyLength = this.#varint(record);
     this.keyFrom = this.#at;
     this.keyEnd = this.#at + keyLength;
@@ -188,6 +192,17 @@ export class RecordReader {
   /** The key as a string. After `read` of the same record. */
   key(record: Uint8Array): Key {
     return Buffer.prototype.latin1Slice.call(record, this.keyFrom, this.keyEnd) as Key;
+  }
+
+  /**
+   * An empty record: what a restore with a raised revision leaves at that revision, in etcd and here. It is the first version of
+   * the empty key, which no request can name.
+   */
+  #readRaised(): void {
+    this.keyFrom = this.keyEnd = 0;
+    this.create = this.mod = 0;
+    this.version = 1;
+    this.valueTag = this.valueFrom = this.valueEnd = this.leaseTag = 0;
   }
 
   #field(record: Uint8Array, tag: number): number {

@@ -98,6 +98,41 @@ describe("a snapshot of etcd", { timeout: 180_000 }, () => {
     });
   });
 
+  it("with a raised revision has etcd's hash too, restored by either and moved on", async () => {
+    await Clusters.during(async (clusters) => {
+      const source = await clusters.start("etcd");
+      for (let at = 0; at < 5; at++) await etcdctl(source.member(0), "put", `k${at % 3}`, `v${at}`);
+      const file = snapshotPath(source);
+      await etcdctl(source.member(0), "snapshot", "save", file);
+      const bump = ["--bump-revision=1000000", "--mark-compacted"];
+      const etcd = await clusters.restored("etcd", 1, file, bump);
+      const ours = await clusters.restored("quorate", 1, file, bump);
+      const hash = await hashOf(etcd.member(0));
+      assert.deepEqual(await hashOf(ours.member(0)), hash);
+      assert.equal(hash.revision, hash.compactRevision);
+      for (const member of [etcd.member(0), ours.member(0)]) {
+        await etcdctl(member, "put", "after", "restore");
+        await etcdctl(member, "compact", "--physical", `${hash.revision + 1}`);
+        await etcdctl(member, "put", "after", "compaction");
+      }
+      assert.deepEqual(await hashOf(ours.member(0)), await hashOf(etcd.member(0)));
+      const moved = snapshotPath(etcd, "moved.db");
+      await etcdctl(etcd.member(0), "snapshot", "save", moved);
+      const again = await clusters.restored("quorate", 1, moved);
+      assert.deepEqual(await hashOf(again.member(0)), await hashOf(etcd.member(0)));
+      const all = ["get", "--prefix", "", "-w", "fields"];
+      const rows = (text: string): string => text.slice(text.indexOf('"Key"'));
+      assert.equal(
+        rows(await etcdctl(again.member(0), ...all)),
+        rows(await etcdctl(etcd.member(0), ...all)),
+      );
+      await again.member(0).stop("SIGTERM");
+      again.restart(again.member(0));
+      await again.awaitHealthy();
+      assert.deepEqual(await hashOf(again.member(0)), await hashOf(etcd.member(0)));
+    });
+  });
+
   it("that is cut off or altered anywhere is refused, and nothing is written", async () => {
     await Clusters.during(async (clusters) => {
       const etcd = await clusters.start("etcd");
