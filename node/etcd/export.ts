@@ -1,5 +1,6 @@
 /** A member's state as etcd would have it: bucket by bucket, from a point in time. Each record is checked, and all counted. */
 import { decodeStoredMember, encodeStoredLease } from "../../src/api/gen/command.ts";
+import { decodeDowngradeInfo } from "../../src/api/gen/maintenance.ts";
 import type { BackendRow } from "../../src/backend/backend.ts";
 import type { SealedView } from "../../src/backend/buffer.ts";
 import { Bucket } from "../../src/backend/buckets.ts";
@@ -13,7 +14,7 @@ import { decodeLease } from "../../src/lease/lease-record.ts";
 import type { Member } from "../../src/machine/members.ts";
 import { readU64 } from "../../src/mvcc/revision.ts";
 import {
-  CLUSTER_VERSION_KEY,
+  ClusterKey,
   ETCD_REVISION_BYTES_MAX,
   EtcdBucket,
   etcdRevisionOf,
@@ -141,14 +142,23 @@ export class EtcdExport {
   }
 
   async #cluster(): Promise<BoltRow[]> {
+    let version: Buffer = Buffer.from(this.#storageVersion); // as long as nobody had reason to set it
     const rows: BoltRow[] = [];
     for await (const own of records(this.#sealed, Bucket.meta)) {
       for (const [key, payload] of own) {
-        if (asIs(key).toString() === CLUSTER_VERSION_KEY) rows.push([asIs(key), asIs(payload)]);
+        const name = asIs(key).toString();
+        if (name === ClusterKey.version) version = asIs(payload);
+        if (name === ClusterKey.downgrade) rows.push([asIs(key), downgradeValue(payload)]);
       }
     }
+    rows.push([Buffer.from(ClusterKey.version), version]);
     return rows;
   }
+}
+
+function downgradeValue(payload: Uint8Array): Buffer {
+  const { targetVersion, enabled } = decodeDowngradeInfo(payload);
+  return Buffer.from(JSON.stringify({ "target-version": targetVersion, enabled }));
 }
 
 /**

@@ -43,7 +43,8 @@ export const MetaKey = {
   storageVersion: "storageVersion",
 } as const;
 
-export const CLUSTER_VERSION_KEY = "clusterVersion";
+/** In the bucket `cluster`; in ours, under the same names in `meta`. */
+export const ClusterKey = { version: "clusterVersion", downgrade: "downgrade" } as const;
 
 /** What etcd puts between main and sub. */
 const SEPARATOR = 0x5f;

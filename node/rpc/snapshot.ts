@@ -32,7 +32,7 @@ const STALL_MS = 60_000;
 /** At a time, for each listener: each holds a point in time of the store. */
 const STREAMS_MAX = 8;
 const TOO_MANY = "too many snapshots are being taken: try again later";
-const STALLED = `the client took less than ${QUEUED_BYTES_MAX / 2} bytes in ${STALL_MS / 1000} s`;
+const STALLED = "the client takes the snapshot too slowly";
 /** What etcd leaves out of Hash: it differs between equal members. */
 const UNHASHED: ReadonlySet<string> = new Set([
   MetaKey.consistentIndex,
@@ -40,11 +40,19 @@ const UNHASHED: ReadonlySet<string> = new Set([
   MetaKey.storageVersion,
 ]);
 
+/** What a snapshot asks of its member. */
+export type SnapshotHost = Pick<Host, "machine" | "logger" | "clock" | "stats">;
+
 /** The snapshots under way of one listener. */
 export class SnapshotStreams {
+  readonly stallMs: number;
   #open = 0;
 
-  readonly open = (host: Host, call: ServerCall): StreamReceiver =>
+  constructor(stallMs: number = STALL_MS) {
+    this.stallMs = stallMs;
+  }
+
+  readonly open = (host: SnapshotHost, call: ServerCall): StreamReceiver =>
     new SnapshotCall(host, call, this);
 
   /** False if there are too many. */
@@ -60,7 +68,7 @@ export class SnapshotStreams {
 }
 
 class SnapshotCall implements StreamReceiver {
-  readonly #host: Host;
+  readonly #host: SnapshotHost;
   readonly #call: ServerCall;
   readonly #streams: SnapshotStreams;
   #begun = false;
@@ -72,7 +80,7 @@ class SnapshotCall implements StreamReceiver {
   #blob: Buffer = Buffer.allocUnsafeSlow(BLOB_BYTES);
   #filled = 0;
 
-  constructor(host: Host, call: ServerCall, streams: SnapshotStreams) {
+  constructor(host: SnapshotHost, call: ServerCall, streams: SnapshotStreams) {
     this.#host = host;
     this.#call = call;
     this.#streams = streams;
@@ -159,7 +167,7 @@ class SnapshotCall implements StreamReceiver {
   /** Resolves true once half of what waits was taken, or the call has ended; false if that takes too long. */
   #drained(): Promise<boolean> {
     return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(false), STALL_MS);
+      const timer = setTimeout(() => resolve(false), this.#streams.stallMs);
       this.#wake = () => {
         clearTimeout(timer);
         resolve(true);
@@ -169,7 +177,10 @@ class SnapshotCall implements StreamReceiver {
   }
 }
 
-async function withView<T>(host: Host, use: (sealed: SealedView) => Promise<T>): Promise<T> {
+async function withView<T>(
+  host: SnapshotHost,
+  use: (sealed: SealedView) => Promise<T>,
+): Promise<T> {
   const sealed = await host.machine.buffer.sealedView();
   try {
     return await use(sealed);

@@ -139,6 +139,17 @@ describe("the package", () => {
     assert.match(stdout, new RegExp(`^quorate ${PACKAGE.version}\n`));
   });
 
+  it("runs commands, each loaded when it is asked for", async () => {
+    for (const words of [["snapshot", "restore"], ["snapshot", "save"], ["hashkv"], ["wal"]]) {
+      const { code, stdout, stderr } = await run([process.execPath, launcher, ...words, "--help"]);
+      assert.deepEqual([code, stderr], [0, ""]);
+      assert.match(stdout, new RegExp(`^Usage: quorate ${words.join(" ")} `));
+    }
+    const unknown = await run([process.execPath, launcher, "snapshto"]);
+    assert.equal(unknown.code, 2);
+    assert.match(unknown.stderr, /did you mean 'snapshot'\?/);
+  });
+
   it("serves, and keeps its data from one start to the next", async () => {
     const dataDir = join(home, "data");
     await withPackagedMember([], dataDir, async (client) => {
