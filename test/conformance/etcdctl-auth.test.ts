@@ -163,3 +163,43 @@ describe("etcdctl auth", () => {
     "lock other echo held --user=lou:l",
   ]);
 });
+
+describe("etcdctl auth, over mutual TLS", () => {
+  sameAsEtcd(
+    "a certificate's common name is a user, whom a token outranks",
+    [
+      ...ENABLE.slice(0, 3),
+      "user add client --no-password",
+      "role add right",
+      "role grant-permission right readwrite r --prefix",
+      "user grant-role client right",
+      "auth enable",
+      "put r1 1",
+      "put w1 1",
+      "get r1",
+      "get r --prefix -w fields",
+      "get w --prefix",
+      "user get client",
+      "user list",
+      "get w1 --user=root:top",
+      "put w1 1 --user=root:top",
+      "get r1 --user=root:wrong",
+      "get r1 --user=client:",
+      "get r1 --user=client:any",
+      "lock r/lock echo held",
+      { run: "lease grant 600", save: { one: /lease ([0-9a-f]+) granted/ } },
+      "put r2 1 --lease=$one",
+      "lease timetolive $one --keys",
+      "lease revoke $one",
+      { watch: "watch r --prefix", until: "PUT", during: [{ waitMs: 500 }, "put r3 1"] },
+      "watch w1",
+      "endpoint health",
+      "auth disable",
+      "user delete client --user=root:top",
+      "get r1",
+      "auth disable --user=root:top",
+      "get r1",
+    ],
+    { tls: true },
+  );
+});
