@@ -85,6 +85,8 @@ export class Endpoint {
   #shunnedUntilMs = 0;
   /** How many wait for the connection; it is dialled while somebody does. */
   #waiting = 0;
+  /** Why the last connection did not come up; empty where none was refused. */
+  #refusal = "";
   #dialling: Promise<void> | null = null;
   #probing: Promise<boolean> | null = null;
   readonly #streams = new Set<Cancellable>();
@@ -110,6 +112,11 @@ export class Endpoint {
   /** It failed a moment ago: others first. */
   get isShunned(): boolean {
     return performance.now() < this.#shunnedUntilMs;
+  }
+
+  /** Why there is no connection, as far as it is known. */
+  get refusal(): string {
+    return this.#refusal;
   }
 
   get silentMs(): number {
@@ -189,6 +196,7 @@ export class Endpoint {
     while (!this.isReady && this.#waiting > 0 && !this.#closed) {
       const channel = this.#client.getChannel();
       const state = channel.getConnectivityState(true);
+      if (state === connectivityState.TRANSIENT_FAILURE) await this.#hearRefusal();
       const deadline = Date.now() + this.#settings.dialTimeoutMs;
       const late = await new Promise<boolean>((resolve) => {
         channel.watchConnectivityState(state, deadline, (error) => resolve(error !== undefined));
@@ -199,19 +207,22 @@ export class Endpoint {
     }
   }
 
+  /** A channel tells why it is not connected to calls alone: one that fails at once. */
+  #hearRefusal(): Promise<void> {
+    const deadline = Date.now() + this.#settings.probeTimeoutMs;
+    return new Promise((resolve) => {
+      call(this.#client, deadline, (error) => {
+        this.#refusal = reasonOf(error?.details ?? "");
+        resolve();
+      });
+    });
+  }
+
   #ask(): Promise<boolean> {
     const asked = this.#client;
     const deadline = Date.now() + this.#settings.probeTimeoutMs;
     return new Promise((resolve) => {
-      asked.makeUnaryRequest(
-        Health.check.path,
-        () => Buffer.alloc(0),
-        () => null,
-        null,
-        new Metadata(),
-        { deadline },
-        (error) => resolve(this.#onProbed(asked, error)),
-      );
+      call(asked, deadline, (error) => resolve(this.#onProbed(asked, error)));
     });
   }
 
@@ -245,3 +256,23 @@ const DEAD: ReadonlySet<number> = new Set([
   status.DEADLINE_EXCEEDED,
   status.CANCELLED,
 ]);
+
+/** What grpc-js wraps in its own words, with the time. */
+function reasonOf(details: string): string {
+  const [, wrapped] = /Last error: (?:Error: )?(.*)$/s.exec(details) ?? [];
+  const reason = wrapped?.replace(/\.? *Resolution note:.*$/s, "").replace(/ \([\d:TZ.-]+\)$/, "");
+  return reason ?? details;
+}
+
+/** The cheapest question: any live process of a member answers it, with or without a leader and whoever asks. */
+function call(client: Client, deadline: number, onEnd: (error: ServiceError | null) => void): void {
+  client.makeUnaryRequest(
+    Health.check.path,
+    () => Buffer.alloc(0),
+    () => null,
+    null,
+    new Metadata(),
+    { deadline },
+    onEnd,
+  );
+}

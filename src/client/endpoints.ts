@@ -66,8 +66,8 @@ export class Endpoints {
         tried.clear();
         continue;
       }
-      failure ??= unreached(this.names);
       await this.#anyReady(this.#list, budget);
+      failure = last ?? unreached(this.#list);
     }
   }
 
@@ -77,8 +77,8 @@ export class Endpoints {
     for (;;) {
       budget.check(failure);
       if (endpoint.isReady) return endpoint;
-      failure ??= unreached([endpoint.name]);
       await this.#anyReady([endpoint], budget);
+      failure = last ?? unreached([endpoint]);
     }
   }
 
@@ -110,6 +110,9 @@ export class Endpoints {
   }
 }
 
-function unreached(names: readonly string[]): ClientError {
-  return new ClientError("unavailable", `no connection to ${names.join(", ")}`);
+function unreached(endpoints: readonly Endpoint[]): ClientError {
+  const each = endpoints.map(({ name, refusal }) =>
+    refusal === "" ? name : `${name}: ${refusal}`,
+  );
+  return new ClientError("unavailable", `no connection to ${each.join(", ")}`);
 }
