@@ -16,8 +16,10 @@ export function planOf(name: string, rows: readonly BoltRow[]): BucketPlan {
   };
 }
 
-export function writeFile(content: Content): Buffer {
-  const writer = new BoltWriter([...content].map(([name, rows]) => planOf(name, rows)));
+/** `slack`: bytes that are planned for each bucket beyond what it holds; they become free pages. */
+export function writeFile(content: Content, slack = 0): Buffer {
+  const plans = [...content].map(([name, rows]) => planOf(name, rows));
+  const writer = new BoltWriter(plans.map((plan) => ({ ...plan, bytes: plan.bytes + slack })));
   const parts: Buffer[] = [];
   for (const [name, rows] of content) {
     writer.begin(name);

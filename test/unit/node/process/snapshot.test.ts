@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { type Fields, MemberClient, statusOf } from "../../../conformance/support/client.ts";
 import { Cluster } from "../../../conformance/support/cluster.ts";
+import { SnapshotFile } from "../../../../node/offline/snapshot-file.ts";
+import { crc32c } from "../../../../src/base/checksum.ts";
 import { command } from "../command-io.ts";
 import { putMany, QUICK, readAll, withClient, withMembers } from "./support.ts";
 
@@ -27,6 +29,26 @@ async function beginSnapshot(client: MemberClient): Promise<{ cancel(): void }> 
   return stream;
 }
 
+/** What etcd's Hash is of a database. */
+async function hashOfFile(file: string): Promise<number> {
+  let [crc, bucket] = [0, ""];
+  const unhashed = new Set(["consistent_index", "term", "storageVersion"]);
+  const snapshot = await SnapshotFile.open(file);
+  const reading = await snapshot.database.read({
+    onBucket: (name) => {
+      bucket = name;
+      crc = crc32c(Buffer.from(name), crc);
+    },
+    onRow: (key, value) => {
+      const isLeftOut = bucket === "meta" && unhashed.has(Buffer.from(key).toString());
+      if (!isLeftOut) crc = crc32c(value, crc32c(key, crc));
+    },
+  });
+  for await (const _ of reading.records());
+  await snapshot.close();
+  return crc;
+}
+
 describe("a snapshot of a member", () => {
   it("is saved whole, and a member restored from it has all that there was", async () => {
     await withMembers(1, [], async (cluster) => {
@@ -36,6 +58,8 @@ describe("a snapshot of a member", () => {
       const saved = await command(["snapshot", "save", file, `--endpoints=${source.endpoint}`]);
       assert.equal(saved.code, 0, saved.stderr);
       assert.equal(existsSync(`${file}.part`), false);
+      const { hash } = await withClient(source, (client) => client.call("Maintenance/Hash", {}));
+      assert.equal(hash, await hashOfFile(file), "Hash is that of the saved database");
 
       const next = await Cluster.prepare({ product: "quorate", members: 1, flags: QUICK });
       const member = next.member(0);
