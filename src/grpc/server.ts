@@ -6,7 +6,7 @@ import { Connection } from "./connection.ts";
 import { type Counters, Engine, type EngineOptions } from "./engine.ts";
 import { CLIENT_PREFACE } from "./frame.ts";
 import { Http1 } from "./http1.ts";
-import { createTlsListener, type TlsTerms } from "./tls.ts";
+import { createTlsListener, HandshakeQueue, type TlsTerms } from "./tls.ts";
 
 const PREFACE = Buffer.from(CLIENT_PREFACE, "latin1");
 /** The content type of a TLS record that carries a ClientHello; no method of HTTP begins so. */
@@ -125,25 +125,23 @@ export class GrpcServer {
       else this.#sniff(socket);
     });
     this.#tlsListeners.push(secure);
-    if (!terms.plaintextToo) {
-      // Counted from the TCP connection on, so that handshakes count against the cap.
-      secure.on("connection", (socket: Socket) => this.#admit(socket));
-      return secure;
-    }
+    const queue = new HandshakeQueue(secure);
     return createTcpServer({ noDelay: true, pauseOnConnect: true }, (socket) => {
-      if (this.#admit(socket)) this.#tell(socket, secure);
+      if (!this.#admit(socket)) return;
+      if (terms.plaintextToo) this.#tell(socket, queue);
+      else queue.push(socket);
     });
   }
 
   /** TLS or plaintext, by the first byte. */
-  #tell(socket: Socket, secure: TlsServer): void {
+  #tell(socket: Socket, queue: HandshakeQueue): void {
     const timer = setTimeout(() => socket.destroy(), this.#engine.limits.handshakeTimeoutMs);
     socket.once("close", () => clearTimeout(timer));
     socket.once("data", (chunk: Buffer) => {
       clearTimeout(timer);
       socket.pause();
       socket.unshift(chunk);
-      if (chunk[0] === TLS_HANDSHAKE) secure.emit("connection", socket);
+      if (chunk[0] === TLS_HANDSHAKE) queue.push(socket);
       else this.#sniff(socket);
     });
     socket.resume();

@@ -22,9 +22,41 @@ export interface TlsTerms {
  */
 const SECURE_OPTIONS = constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_TICKET;
 
+/** A handshake takes a millisecond or two of the only thread: so many may begin in one turn of the event loop. */
+const HANDSHAKES_PER_TURN = 4;
+
+/** Sockets whose handshake is to begin. A thousand clients that come back at once do not hold up everybody else's calls. */
+export class HandshakeQueue {
+  readonly #listener: Server;
+  #waiting: Socket[] = [];
+  #scheduled = false;
+
+  constructor(listener: Server) {
+    this.#listener = listener;
+  }
+
+  /** `socket` is paused, and what was read of it put back. */
+  push(socket: Socket): void {
+    this.#waiting.push(socket);
+    if (!this.#scheduled) this.#begin();
+  }
+
+  #begin(): void {
+    for (const socket of this.#waiting.splice(0, HANDSHAKES_PER_TURN)) {
+      if (!socket.destroyed) this.#listener.emit("connection", socket);
+    }
+    // Whoever comes in this turn waits for the next.
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      if (this.#waiting.length > 0) this.#begin();
+    });
+  }
+}
+
 /**
- * A server that hands on sockets whose handshake is done, within `deadlineMs`. It need not listen itself: sockets may be
- * given to it by its event "connection".
+ * A server that hands on sockets whose handshake is done, within `deadlineMs`. It does not listen itself: a HandshakeQueue
+ * gives it sockets.
  */
 export function createTlsListener(
   terms: TlsTerms,

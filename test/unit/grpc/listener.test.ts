@@ -1,12 +1,17 @@
 import assert from "node:assert/strict";
 import { request as httpRequest } from "node:http";
 import { connect as connectHttp2 } from "node:http2";
-import { connect as connectTcp } from "node:net";
+import { connect as connectTcp, Socket } from "node:net";
 import { afterEach, describe, it } from "node:test";
-import { connect as connectTls, type ConnectionOptions } from "node:tls";
+import {
+  connect as connectTls,
+  type ConnectionOptions,
+  createServer as createTlsServer,
+} from "node:tls";
 import { ErrorCode, FrameType, readUint32 } from "../../../src/grpc/frame.ts";
 import { defaultLimits } from "../../../src/grpc/limits.ts";
 import { GrpcServer } from "../../../src/grpc/server.ts";
+import { HandshakeQueue } from "../../../src/grpc/tls.ts";
 import { selfSigned } from "../../../src/x509/authority.ts";
 import { startEcho, type EchoServer } from "./support/echo-server.ts";
 import { frame, RawClient, requestBlock, unaryRequest } from "./support/raw-client.ts";
@@ -311,6 +316,26 @@ describe("TLS", () => {
       const first = await once(undefined, version);
       assert.equal((await once(first.session, version)).reused, false, version);
     }
+  });
+});
+
+describe("HandshakeQueue", () => {
+  it("begins a few handshakes a turn, in order, and none for sockets that are gone", async () => {
+    const begun: Socket[] = [];
+    const listener = createTlsServer();
+    listener.removeAllListeners("connection");
+    listener.on("connection", (socket: Socket) => void begun.push(socket));
+    const queue = new HandshakeQueue(listener);
+    const sockets = Array.from({ length: 10 }, () => new Socket());
+    for (const socket of sockets) queue.push(socket);
+    sockets[5]?.destroy();
+    const counts: number[] = [];
+    while (counts.length < 4) {
+      counts.push(begun.length);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.deepEqual(counts, [1, 5, 8, 9]);
+    assert.deepEqual(begun, sockets.toSpliced(5, 1));
   });
 });
 
