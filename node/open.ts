@@ -291,7 +291,11 @@ async function openWal(
  * Brings log and store together. The store may be ahead of the log: a received state was adopted and the process ended before
  * the log was reset, or the member is new. It is never behind what the log still has.
  */
-async function meet(wal: Wal, recovered: HardState, machine: Machine): Promise<HardState> {
+export async function meet(
+  wal: Wal,
+  recovered: HardState,
+  machine: Pick<Machine, "appliedIndex" | "appliedTerm">,
+): Promise<HardState> {
   const applied = machine.appliedIndex;
   const commit = Math.max(recovered.commit, applied) as Index;
   if (applied < wal.firstIndex() - 1) {

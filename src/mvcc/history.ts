@@ -2,6 +2,7 @@
 import type { BackendIterator, BackendRow } from "../backend/backend.ts";
 import { openRecord } from "../backend/record.ts";
 import type { Change, ChangeSlice } from "./change.ts";
+import { Continuity } from "./continuity.ts";
 import type { Core } from "./core.ts";
 import { recordKeyOf } from "./hash.ts";
 import { SUB_MAX } from "./key-index.ts";
@@ -24,24 +25,35 @@ export async function readChanges(
   const pending = core.pending.slice(from, end);
   const storedEnd = Math.min(end, core.pending.firstMain);
   if (from < storedEnd) {
+    const continuity = new Continuity(from, core.compactRevision);
     const view = core.backend.view();
     const rows = view.iterate(recordKeyOf(from), recordKeyOf(storedEnd));
     try {
-      await addStored(slice, rows);
+      if (await addStored(slice, rows, continuity)) continuity.finish(storedEnd);
     } finally {
       await rows.close();
       await view.close();
     }
+    await continuity.check(core);
   }
   for (const change of pending) if (!slice.add(change, change.record.length)) break;
   return { changes: slice.changes, next: slice.next ?? end };
 }
 
-async function addStored(slice: Slice, rows: BackendIterator): Promise<void> {
+/** False where the slice was full before the rows ended. */
+async function addStored(
+  slice: Slice,
+  rows: BackendIterator,
+  continuity: Continuity,
+): Promise<boolean> {
   for (;;) {
     const batch = await rows.next(ROWS_MAX);
-    if (batch.length === 0) return;
-    for (const row of batch) if (!slice.add(toChange(row), row[1].length)) return;
+    if (batch.length === 0) return true;
+    for (const row of batch) {
+      const change = toChange(row);
+      if (!slice.add(change, row[1].length)) return false;
+      continuity.take(change.main, change.sub);
+    }
   }
 }
 

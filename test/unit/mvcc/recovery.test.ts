@@ -3,7 +3,9 @@ import { describe, it } from "node:test";
 
 import { Bucket } from "../../../src/backend/buckets.ts";
 import { MemoryBackend } from "../../../src/backend/memory.ts";
+import { toKey } from "../../../src/base/bytes.ts";
 import { QuorateError } from "../../../src/base/errors.ts";
+import { encodeRecord } from "../../../src/mvcc/record.ts";
 import type { Revision } from "../../../src/mvcc/revision.ts";
 import { toRevisionKey } from "../../../src/mvcc/revision.ts";
 import { bytes, Fixture, query, show, showOutcome } from "./fixture.ts";
@@ -61,6 +63,34 @@ describe("recovery", () => {
     assert.equal(bad.status, "rejected");
     assert.ok(bad.status === "rejected" && isCorruption(bad.reason));
     assert.equal(good.status === "fulfilled" && good.value.kind, "rows");
+  });
+
+  it("a record lost later fails previous values and the history, and ends the process", async () => {
+    const f = await closed();
+    const again = await Fixture.open({ backend: f.backend.crash(0), cacheBytesMax: 0 });
+    const { changes } = await again.store.readChanges(2 as Revision, 5 as Revision, 10);
+    const last = changes.at(-1);
+    assert.ok(last !== undefined);
+    again.backend.damage(recordKey(2), () => null);
+    await assert.rejects(async () => again.store.previousRecord(last), isCorruption);
+    assert.ok(isCorruption(again.fatal[0]), "whoever reads it, the member stops serving");
+    await assert.rejects(again.store.readChanges(2 as Revision, 5 as Revision, 10), isCorruption);
+    again.backend.damage(recordKey(4), () => null);
+    await assert.rejects(again.store.readChanges(3 as Revision, 5 as Revision, 10), isCorruption);
+  });
+
+  it("a revision that no key has is no loss: a restored snapshot may begin far above its own", async () => {
+    const f = await closed();
+    const bumped = { key: toKey(bytes("z")), create: 100, mod: 100, version: 1, lease: 0n };
+    const revisionKey = toRevisionKey(100 as Revision, 0, false);
+    f.buffer.put(Bucket.keys, revisionKey, encodeRecord(bumped, bytes("9")));
+    f.buffer.seal(f.buffer.appliedIndex + 1, f.buffer.term);
+    const again = await f.reopened();
+    const { changes } = await again.store.readChanges(2 as Revision, 101 as Revision, 10);
+    assert.deepEqual(
+      changes.map((of) => of.main),
+      [2, 3, 4, 100],
+    );
   });
 
   it("a crash leaves a prefix of the writes, and the revision that belongs to it", async () => {

@@ -1,6 +1,14 @@
 /** A member whose store or log is damaged stops serving, and is rebuilt from its peers as the member it was. */
 import assert from "node:assert/strict";
-import { closeSync, openSync, readdirSync, readFileSync, readSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 
@@ -79,6 +87,53 @@ describe("a damaged member", () => {
       flip(join(member.dataDir, "member", "wal", "0000000000000001.wal"), 4096 * 3 + 50);
       cluster.restart(member);
       await awaitRebuilt(cluster, member, written);
+    });
+  });
+
+  it("whose log lost what it acknowledged is told by its leader, and rebuilt", async () => {
+    await withMembers(3, ["--corruption-repair"], async (cluster) => {
+      const leader = await awaitLeader(cluster);
+      const member = cluster.members.find((each) => each !== leader);
+      assert.ok(member !== undefined);
+      const written = await withClient(leader, (client) => putMany(client, "k", 100, 200));
+      await awaitCaughtUp(member, leader);
+      await member.stop("SIGKILL");
+      const path = join(member.dataDir, "member", "wal", "0000000000000001.wal");
+      const bytes = readFileSync(path);
+      // As a disk that forgot its last writes: nothing says that there was more.
+      const end = bytes.length - 4096 * 4;
+      const last = bytes.findLastIndex((byte) => byte !== 0);
+      writeFileSync(path, bytes.fill(0, Math.min(end, Math.floor(last / 4096 - 5) * 4096)));
+      cluster.restart(member);
+      await awaitRebuilt(cluster, member, written);
+      assert.match(readFileSync(member.logFile, "utf8"), /but entry \d+ was acknowledged/);
+    });
+  });
+
+  it("without --corruption-repair ends with a line that names the damage and the way out", async () => {
+    await withMembers(3, [], async (cluster) => {
+      await withClient(cluster.member(0), (client) => putMany(client, "k", 50, 200));
+      const member = cluster.member(1);
+      await member.stop("SIGTERM");
+      flip(join(member.dataDir, "member", "wal", "0000000000000001.wal"), 4096 * 2 + 50);
+      cluster.restart(member);
+      await until("it ends", 20_000, () => !member.running);
+      assert.match(
+        member.logTail(),
+        /quorate: log file 0000000000000001.wal offset 8192: .*: start it with --corruption-repair/,
+      );
+    });
+  });
+
+  it("that is alone ends with a line that names the damage: nobody can help it", async () => {
+    await withMembers(1, ["--corruption-repair"], async (cluster) => {
+      const member = cluster.member(0);
+      await withClient(member, (client) => putMany(client, "k", 50, 200));
+      await member.stop("SIGTERM");
+      flip(largestTable(storeOf(member)), 2_000);
+      cluster.restart(member);
+      await until("it ends", 20_000, () => !member.running);
+      assert.match(member.logTail(), /quorate: .*bucket.*: there is no peer .*restore a snapshot/);
     });
   });
 });
