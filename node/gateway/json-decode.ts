@@ -63,6 +63,8 @@ const KINDS: Readonly<Record<FieldSpec["type"], string>> = {
   message: "message",
 };
 
+const PLAIN = /[^"\\]*/y;
+
 /** Of an enum's name that nobody knows: the field stays as it is. */
 const UNKNOWN = Symbol("unknown");
 
@@ -204,6 +206,9 @@ class MessageReader {
   #skipString(): void {
     this.#at++;
     for (;;) {
+      PLAIN.lastIndex = this.#at;
+      PLAIN.test(this.#text);
+      this.#at = PLAIN.lastIndex;
       const code = this.#text.charCodeAt(this.#at++);
       if (code === 0x22) return;
       if (code === 0x5c) this.#at++;

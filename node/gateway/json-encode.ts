@@ -1,29 +1,32 @@
 /**
  * Messages to JSON, as protojson writes them for etcd: proto names, 64-bit integers as strings, bytes in base64, enums by name,
- * what is unset left out, fields in the order of their definition.
+ * what is unset left out. They are read from the wire field by field, never decoded as a whole: a large reply costs no turn of
+ * the loop and no second copy.
  */
 import { present } from "../../src/base/assert.ts";
+import { QuorateError } from "../../src/base/errors.ts";
 import { ENUMS, MESSAGES } from "../../src/api/gen/registry.ts";
 import type { AnyMessage, FieldSpec } from "../../src/api/method.ts";
-import { oneofProperty } from "./json-decode.ts";
-
-type Fields = Record<string, unknown>;
 
 /** Characters of a part: about what leaves in one write. */
 const PART_CHARACTERS = 64 * 1024;
+const VARINT = 0;
+const LENGTH_DELIMITED = 2;
 
-/** The message in parts of bounded size, so that a large one need not be written in one go. */
+/**
+ * The message in parts of bounded size. It must be as our encoders write it: fields in the order of their numbers, elements of
+ * a list together. `escapeHtml` as Go's encoding/json does it, which writes the lines of a stream.
+ */
 export function* encodeJson(
   type: AnyMessage,
-  message: object,
+  message: Uint8Array,
   escapeHtml: boolean,
 ): Generator<string, void> {
-  const writer = new MessageWriter(escapeHtml);
-  yield* writer.message(type, message as Fields);
+  const writer = new MessageWriter(message, escapeHtml);
+  yield* writer.message(type, message.length);
   if (writer.text !== "") yield writer.text;
 }
 
-/** A JSON string; `escapeHtml` as Go's encoding/json does it, which writes the lines of a stream. */
 export function quoteJson(text: string, escapeHtml: boolean): string {
   const quoted = JSON.stringify(text.toWellFormed());
   return escapeHtml ? quoted.replaceAll(/[<>&\u2028\u2029]/g, toEscape) : quoted;
@@ -35,66 +38,129 @@ function toEscape(letter: string): string {
 
 class MessageWriter {
   text = "";
+  readonly #bytes: Buffer;
   readonly #escapeHtml: boolean;
+  #at = 0;
 
-  constructor(escapeHtml: boolean) {
+  constructor(bytes: Uint8Array, escapeHtml: boolean) {
+    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     this.#escapeHtml = escapeHtml;
   }
 
-  *message(type: AnyMessage, message: Fields): Generator<string, void> {
+  /** The message that ends at `end`. */
+  *message(type: AnyMessage, end: number): Generator<string, void> {
+    const fields = fieldsOf(type);
     this.text += "{";
+    /** The list that is being written. */
+    let list: FieldSpec | null = null;
     let separator = "";
-    for (const field of type.fields) {
-      const value = valueOf(message, field);
-      if (value === undefined) continue;
-      this.text += `${separator}"${field.name}":`;
+    while (this.#at < end) {
+      const tag = Number(this.#varint());
+      const field = fields.get(tag >>> 3);
+      const size = (tag & 7) === LENGTH_DELIMITED ? Number(this.#varint()) : null;
+      if (field === undefined || (size === null && (tag & 7) !== VARINT)) {
+        throw new QuorateError("internal", `${type.fullName} has no field for the tag ${tag}`);
+      }
+      if (!field.repeated && field.oneof === null && this.#skipsUnset(field, size)) continue;
+      if (list === field) this.text += ",";
+      else {
+        if (list !== null) this.text += "]";
+        this.text += `${separator}"${field.name}":${field.repeated ? "[" : ""}`;
+      }
+      list = field.repeated ? field : null;
       separator = ",";
-      if (field.repeated) yield* this.#list(field, value as readonly unknown[]);
-      else yield* this.#value(field, value);
+      if (field.type === "message") {
+        const inner = present(MESSAGES[field.typeName ?? ""], "a message");
+        yield* this.message(inner, this.#at + (size ?? 0));
+      } else this.#scalar(field, size);
+      if (this.text.length < PART_CHARACTERS) continue;
+      const part = this.text;
+      this.text = "";
+      yield part;
     }
-    this.text += "}";
+    this.text += list === null ? "}" : "]}";
   }
 
-  *#list(field: FieldSpec, list: readonly unknown[]): Generator<string, void> {
-    this.text += "[";
+  /** Past a value that an unset field has as well: some writers write those. */
+  #skipsUnset(field: FieldSpec, size: number | null): boolean {
+    if (size !== null) return size === 0 && field.type !== "message";
+    if (this.#bytes[this.#at] !== 0) return false;
+    this.#at++;
+    return true;
+  }
+
+  #scalar(field: FieldSpec, size: number | null): void {
+    if (size === null) {
+      this.text += varintJson(field, this.#varint());
+      return;
+    }
+    const end = this.#at + size;
+    if (field.type === "string" || field.type === "bytes") {
+      const bytes = this.#bytes.subarray(this.#at, end);
+      this.text +=
+        field.type === "string"
+          ? quoteJson(bytes.toString("utf8"), this.#escapeHtml)
+          : `"${bytes.toString("base64")}"`;
+      this.#at = end;
+      return;
+    }
+    // A packed list.
     let separator = "";
-    for (const element of list) {
-      this.text += separator;
+    while (this.#at < end) {
+      this.text += separator + varintJson(field, this.#varint());
       separator = ",";
-      yield* this.#value(field, element);
-    }
-    this.text += "]";
-  }
-
-  *#value(field: FieldSpec, value: unknown): Generator<string, void> {
-    if (field.type === "message") {
-      yield* this.message(present(MESSAGES[field.typeName ?? ""], "a message"), value as Fields);
-    } else this.text += this.#scalar(field, value);
-    if (this.text.length < PART_CHARACTERS) return;
-    const part = this.text;
-    this.text = "";
-    yield part;
-  }
-
-  #scalar(field: FieldSpec, value: unknown): string {
-    switch (field.type) {
-      case "bytes": {
-        const { buffer, byteOffset, length } = value as Uint8Array;
-        return `"${Buffer.from(buffer, byteOffset, length).toString("base64")}"`;
-      }
-      case "string":
-        return quoteJson(value as string, this.#escapeHtml);
-      case "int64":
-      case "uint64":
-        return `"${String(value)}"`;
-      case "enum": {
-        const name = enumName(field.typeName ?? "", value as number);
-        return name === undefined ? String(value) : `"${name}"`;
-      }
-      default:
-        return String(value);
     }
   }
+
+  /** As 64 bits without a sign. */
+  #varint(): bigint {
+    let value = 0;
+    let factor = 1;
+    for (let count = 0; count < 4; count++) {
+      const byte = this.#bytes[this.#at++] ?? 0;
+      value += (byte & 0x7f) * factor;
+      if (byte < 0x80) return BigInt(value);
+      factor *= 128;
+    }
+    let large = BigInt(value);
+    for (let shift = 28n; shift < 70n; shift += 7n) {
+      const byte = this.#bytes[this.#at++] ?? 0;
+      large |= BigInt(byte & 0x7f) << shift;
+      if (byte < 0x80) break;
+    }
+    return BigInt.asUintN(64, large);
+  }
+}
+
+function varintJson(field: FieldSpec, value: bigint): string {
+  switch (field.type) {
+    case "bool":
+      return value === 0n ? "false" : "true";
+    case "int64":
+      return `"${BigInt.asIntN(64, value)}"`;
+    case "uint64":
+      return `"${value}"`;
+    case "enum": {
+      const number = Number(BigInt.asIntN(32, value));
+      const name = enumName(field.typeName ?? "", number);
+      return name === undefined ? String(number) : `"${name}"`;
+    }
+    case "int32":
+      return String(BigInt.asIntN(32, value));
+    default:
+      return String(BigInt.asUintN(32, value));
+  }
+}
+
+const FIELDS = new Map<AnyMessage, ReadonlyMap<number, FieldSpec>>();
+
+function fieldsOf(type: AnyMessage): ReadonlyMap<number, FieldSpec> {
+  let fields = FIELDS.get(type);
+  if (fields === undefined) {
+    fields = new Map(type.fields.map((field) => [field.number, field]));
+    FIELDS.set(type, fields);
+  }
+  return fields;
 }
 
 const NAMES = new Map<string, ReadonlyMap<number, string>>();
@@ -107,20 +173,4 @@ function enumName(type: string, value: number): string | undefined {
     NAMES.set(type, names);
   }
   return names.get(value);
-}
-
-/** What is written of a field; undefined where it is unset. In a oneof a zero is written too. */
-function valueOf(message: Fields, field: FieldSpec): unknown {
-  if (field.oneof === null) {
-    const value = message[field.property];
-    return isUnset(value) ? undefined : value;
-  }
-  const chosen = message[oneofProperty(field.oneof)] as { kind: string; value: unknown } | null;
-  return chosen !== null && chosen.kind === field.property ? chosen.value : undefined;
-}
-
-function isUnset(value: unknown): boolean {
-  if (value === null || value === undefined || value === false) return true;
-  if (value === 0 || value === 0n || value === "") return true;
-  return (Array.isArray(value) || value instanceof Uint8Array) && value.length === 0;
 }

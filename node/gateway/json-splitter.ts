@@ -7,6 +7,8 @@ import { checkJson, isSpace } from "./json-syntax.ts";
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
+/** Characters that end no string. */
+const PLAIN = /[^"\\]*/y;
 
 export class JsonSplitter {
   readonly #sizeMax: number;
@@ -72,6 +74,11 @@ export class JsonSplitter {
       else if (this.#inString) {
         if (code === BACKSLASH) this.#escaped = true;
         else if (code === QUOTE) this.#inString = false;
+        else {
+          PLAIN.lastIndex = at;
+          PLAIN.test(text);
+          at = PLAIN.lastIndex - 1;
+        }
       } else if (code === 0x7b || code === 0x5b) this.#depth++;
       else if (code === 0x7d || code === 0x5d) {
         this.#depth--;

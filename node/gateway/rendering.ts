@@ -14,11 +14,11 @@ export class Rendering {
 
   constructor(
     stream: HttpStream,
-    message: { readonly type: AnyMessage; readonly record: object; readonly line: boolean },
+    message: { readonly type: AnyMessage; readonly bytes: Uint8Array; readonly line: boolean },
     onDone: () => void,
   ) {
     this.#stream = stream;
-    this.#parts = encodeJson(message.type, message.record, message.line);
+    this.#parts = encodeJson(message.type, message.bytes, message.line);
     this.#prefix = message.line ? '{"result":' : "";
     this.#suffix = message.line ? "}\n" : "";
     this.#onDone = onDone;

@@ -145,13 +145,12 @@ export class StreamRequest implements HttpReceiver {
   #write(message: Uint8Array): boolean {
     const { stream } = this.#exchange;
     const type = present(MESSAGES[this.#method.responseType], "a message");
-    const record = this.#method.decodeResponse(message) as object;
     const onRoom = (): void => {
       this.#call?.taken(message.length);
       this.#writing = false;
       this.#pump();
     };
-    const rendering = new Rendering(stream, { type, record, line: true }, () =>
+    const rendering = new Rendering(stream, { type, bytes: message, line: true }, () =>
       stream.onDrained(QUEUED_BYTES_MAX, onRoom),
     );
     const { text, complete } = rendering.first();

@@ -58,9 +58,8 @@ export class UnaryRequest implements HttpReceiver {
       if (text === null && !last) return;
       this.#begun = true;
       const request = encodeRequest(this.#method, text, options.messageBytesMax);
-      const { path, decodeResponse } = this.#method;
-      options.local.unaryBytes(caller, path, request, this.#abort.signal).then(
-        (reply) => this.#reply(decodeResponse(reply) as object),
+      options.local.unaryBytes(caller, this.#method.path, request, this.#abort.signal).then(
+        (reply) => this.#reply(reply),
         (error: unknown) => this.#fail(error),
       );
     } catch (error) {
@@ -68,12 +67,12 @@ export class UnaryRequest implements HttpReceiver {
     }
   }
 
-  #reply(record: object): void {
+  #reply(bytes: Uint8Array): void {
     if (this.#answered) return;
     this.#answered = true;
     const { stream, headers } = this.#exchange;
     const type = present(MESSAGES[this.#method.responseType], "a message");
-    const rendering = new Rendering(stream, { type, record, line: false }, () => stream.end());
+    const rendering = new Rendering(stream, { type, bytes, line: false }, () => stream.end());
     const { text, complete } = rendering.first();
     const all = { ...headers, ...OK_HEADERS };
     if (complete) {

@@ -9,7 +9,8 @@ import { checkJson } from "../../../node/gateway/json-syntax.ts";
 import { messageSpec, plain, records, type Fields } from "../api/oracle.ts";
 
 function toText(name: string, record: Fields, escapeHtml = false): string {
-  return Array.from(encodeJson(messageSpec(name), record, escapeHtml)).join("");
+  const spec = messageSpec(name);
+  return Array.from(encodeJson(spec, spec.encode(record).slice(), escapeHtml)).join("");
 }
 
 describe("the gateway's JSON", () => {

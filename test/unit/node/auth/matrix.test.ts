@@ -141,7 +141,7 @@ async function overGrpc(method: AnyMethod, row: Row, identity: Identity): Promis
 async function overGateway(method: AnyMethod, row: Row, identity: Identity): Promise<Answer> {
   const token = await tokenOf(identity);
   const type = messageType(method.requestType);
-  const body = [...encodeJson(type, type.decode(row.request), false)].join("");
+  const body = [...encodeJson(type, row.request, false)].join("");
   assert.deepEqual(decodeJson(type, body), type.decode(row.request), "the body is the request");
   const headers: Record<string, string> = token === null ? {} : { authorization: token };
   const abort = AbortSignal.timeout(DEADLINE_MS);
