@@ -355,12 +355,13 @@ export class Loop {
     const { stats, logger, warnApplyMs } = this.#options;
     const tookMs = now - this.#applySinceMs;
     this.timeline.applied.add(this.#applied, now);
-    stats.applies.onClock(tookMs / 1000);
     if (tookMs > warnApplyMs) {
       stats.slowApplies++;
       const entries = { first: this.#applySinceIndex, last: this.#applied };
-      logger.warn({ ...entries, tookMs: Math.round(tookMs) }, "apply took too long");
+      const operations = stats.applies.pendingOps();
+      logger.warn({ ...entries, operations, ms: Math.round(tookMs) }, "apply took too long");
     }
+    stats.applies.onClock(tookMs / 1000);
     this.#beginApply(now);
   }
 

@@ -42,6 +42,11 @@ export class ApplyStats {
     this.#count++;
   }
 
+  /** Operations since the last call of `onClock`, each once. */
+  pendingOps(): string[] {
+    return this.#touched.map(({ op }) => op);
+  }
+
   /** The entries since the last call took so long together. */
   onClock(seconds: number): void {
     if (this.#count === 0) return;

@@ -23,6 +23,9 @@ import { headerOf } from "./headers.ts";
 import type { Host } from "./host.ts";
 import { outdated, type Principal } from "./principal.ts";
 
+/** What etcd says where its quota is switched off by a negative number. */
+const NO_QUOTA = -1;
+
 const ALARM_NAMES: Readonly<Record<number, string>> = {
   [AlarmType.nospace]: "NOSPACE",
   [AlarmType.corrupt]: "CORRUPT",
@@ -49,7 +52,7 @@ export function status(host: Host, call: ServerCall): void {
       dbSizeInUse: machine.buffer.liveBytes,
       isLearner: host.isLearner(),
       storageVersion: clusterVersionOf(machine),
-      dbSizeQuota: Number.isFinite(host.config.quotaBytes) ? host.config.quotaBytes : 0,
+      dbSizeQuota: Number.isFinite(host.config.quotaBytes) ? host.config.quotaBytes : NO_QUOTA,
       downgradeInfo: machine.versions.downgrade,
     }),
   );

@@ -57,6 +57,14 @@ async function awaitVersion(cluster: Cluster, version: string): Promise<void> {
   });
 }
 
+describe("etcdctl", () => {
+  sameAsEtcd(
+    "a quota that is off is told alike",
+    [{ run: "endpoint status -w json", pick: /"dbSizeQuota":[^,}]+/ }],
+    { flags: ["--quota-backend-bytes=-1"] },
+  );
+});
+
 describe("etcdctl downgrade", () => {
   sameAsEtcd("versions are read and refused alike, and nothing is cancelled alike", [
     ...VERSIONS.map((version) => `downgrade validate ${version}`),

@@ -109,6 +109,7 @@ const COMMON: readonly string[] = [
     (name) => `etcd_debugging_lease_${name}`,
   ),
   "etcd_debugging_server_lease_expired_total",
+  "etcd_debugging_auth_revision",
   "os_fd_used",
   "os_fd_limit",
 ];

@@ -36,6 +36,8 @@ export class Cluster {
   /** `from>to`: what is sent there is lost. */
   readonly cut: Set<string> = new Set();
   nowMs = 0;
+  /** How long each entry takes to apply. */
+  applyMs = 0;
 
   static async of(count: number): Promise<Cluster> {
     const cluster = new Cluster();
@@ -95,6 +97,7 @@ export class Cluster {
 export class Member {
   readonly id: MemberId;
   readonly machine: Machine;
+  readonly stats: MemberStats = new MemberStats();
   readonly loop: Loop;
   readonly raft: Raft;
   /** Told at once when its role changes, as a member tells its lease keeper. */
@@ -179,7 +182,7 @@ export class Member {
       proposalBudgetBytes: 10_000,
       requestTimeoutMs: TIMEOUT_MS,
       warnApplyMs: 100,
-      stats: new MemberStats(),
+      stats: this.stats,
     });
     machine.connect({
       isWaiting: (sequence) => this.loop.proposals.isWaiting(sequence),
@@ -187,7 +190,10 @@ export class Member {
         this.loop.proposals.settle(sequence, reply, this.loop.applied + 1),
       onChanges: () => {},
       onMembers: () => {},
-      onApplied: () => {},
+      onApplied: (kind, succeeded) => {
+        this.stats.applies.onApplied(kind, succeeded);
+        cluster.nowMs += cluster.applyMs;
+      },
       onAuth: () => {},
     });
   }

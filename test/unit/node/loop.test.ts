@@ -23,6 +23,29 @@ describe("a loop alone", () => {
     await cluster.close();
   });
 
+  it("counts an apply beyond the limit, and knows for each entry when it was durable, committed and applied", async () => {
+    const cluster = await Cluster.of(1);
+    const member = await cluster.elect(0);
+    member.put("quick");
+    await cluster.settle();
+    assert.equal(member.stats.slowApplies, 0);
+    cluster.nowMs += 50;
+    cluster.applyMs = 101;
+    member.put("slow");
+    await cluster.settle();
+    assert.equal(member.stats.slowApplies, 1);
+    const [puts] = [...member.stats.applies.outcomes()].filter(({ op }) => op === "Put");
+    assert.deepEqual([puts?.seconds.count, puts?.seconds.sum], [2, 0.101]);
+    const { timeline, applied } = member.loop;
+    const passed = [timeline.appended, timeline.durable, timeline.committed, timeline.applied];
+    assert.deepEqual(
+      passed.map((marks) => marks.passedAt(applied)),
+      [50, 50, 50, 151],
+    );
+    assert.equal(member.stats.proposalsATurn.count, 2);
+    await cluster.close();
+  });
+
   it("refuses at once what is beyond the budget, and all that comes after its end", async () => {
     const cluster = await Cluster.of(1);
     const only = cluster.member(0);

@@ -11,10 +11,12 @@ import {
   Exposition,
 } from "../../../../node/exposition.ts";
 import { exponentialBounds, HandHistogram } from "../../../../node/histogram.ts";
+import { exposeProcess } from "../../../../node/metrics/process.ts";
 import { ApplyStats } from "../../../../node/metrics/apply-stats.ts";
 import { HealthStats } from "../../../../node/metrics/health-stats.ts";
 import { RangeStats } from "../../../../node/metrics/range-stats.ts";
 import { TransferStats } from "../../../../node/metrics/transfer-stats.ts";
+import { parseMetrics, valueOf } from "../../../conformance/support/scrape.ts";
 import type { MemberId } from "../../../../src/raft/types.ts";
 import { Status, type Method, type ServerCall } from "../../../../src/grpc/service.ts";
 
@@ -78,6 +80,24 @@ describe("an exposition", () => {
     const exposition = new Exposition();
     expose(exposition, "gauge", "same", "", () => 1);
     assert.throws(() => expose(exposition, "gauge", "same", "", () => 1), /same is exposed twice/);
+  });
+});
+
+describe("process metrics", () => {
+  it("count from the start of the process, and have what every library has", async () => {
+    const exposition = new Exposition();
+    exposeProcess(exposition);
+    const metrics = parseMetrics(await exposition.metrics());
+    const { user, system } = process.cpuUsage();
+    const cpu = valueOf(metrics.get("process_cpu_seconds_total")) ?? 0;
+    assert.ok(cpu > 0.02 && cpu <= (user + system) / 1e6, `${cpu}`);
+    const started = valueOf(metrics.get("process_start_time_seconds")) ?? 0;
+    assert.ok(Math.abs(Date.now() / 1000 - process.uptime() - started) < 1);
+    assert.ok((valueOf(metrics.get("process_resident_memory_bytes")) ?? 0) > 1e7);
+    assert.equal(metrics.get("process_cpu_seconds_total")?.type, "counter");
+    for (const name of ["process_open_fds", "process_max_fds", "os_fd_used", "os_fd_limit"]) {
+      assert.ok((valueOf(metrics.get(name)) ?? 0) > 0, name);
+    }
   });
 });
 

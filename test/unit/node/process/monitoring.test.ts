@@ -1,6 +1,8 @@
 /** Dashboard, alerts and the documented table speak of metrics that a member really exports. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 
 import {
@@ -9,8 +11,16 @@ import {
   readDashboard,
   readRules,
 } from "../../../conformance/support/monitoring.ts";
-import { labelNames, type Metric, scrape } from "../../../conformance/support/scrape.ts";
-import { withMembers } from "./support.ts";
+import {
+  labelNames,
+  type Metric,
+  parseMetrics,
+  scrape,
+  valueOf,
+} from "../../../conformance/support/scrape.ts";
+import { Cluster, freePorts } from "../../../conformance/support/cluster.ts";
+import { Pki } from "../../../conformance/support/tls.ts";
+import { QUICK, withMembers } from "./support.ts";
 
 /** Names of series to names of metrics. */
 function withoutSuffixes(names: readonly string[], known: ReadonlySet<string>): string[] {
@@ -55,6 +65,26 @@ describe("what watches a member", () => {
       assert.equal(missing.map(rowOf).join("\n"), "", "rows that ARCHITECTURE.md should have");
       assert.equal(rows.length, own.length, "it has no others");
     });
+  });
+
+  it("gets metrics and health over TLS, on URLs of their own", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "quorate-metrics-"));
+    const [port = 0] = await freePorts(1);
+    const url = `https://127.0.0.1:${port}`;
+    const tls = new Pki(folder);
+    const flags = [...QUICK, `--listen-metrics-urls=${url}`];
+    const cluster = await Cluster.start({ product: "quorate", members: 1, flags, tls });
+    try {
+      const metrics = parseMetrics((await tls.get(`${url}/metrics`)).body);
+      assert.equal(valueOf(metrics.get("etcd_server_has_leader")), 1);
+      const days = (valueOf(metrics.get("quorate_tls_certificate_expiry_seconds")) ?? 0) / 86_400;
+      assert.ok(days > 0, "the certificate's end is told");
+      assert.match((await tls.get(`${url}/health`)).body, /"health":"true"/);
+      await assert.rejects(fetch(url.replace("https", "http")), "plaintext is not spoken there");
+    } finally {
+      await cluster.stop();
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it("is laid out without overlap, and each panel is told apart", () => {
