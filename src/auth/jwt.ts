@@ -69,6 +69,11 @@ export interface JwtClaims {
   readonly revision: number;
 }
 
+type Body = Readonly<Record<string, unknown>>;
+
+/** Tokens whose signature need not be looked at again. */
+const JUDGED_MAX = 1_000;
+
 interface Keys {
   readonly secret: Uint8Array | null;
   readonly signing: KeyObject | null;
@@ -80,6 +85,8 @@ export class JwtTokens {
   readonly #method: Method;
   readonly #keys: Keys;
   readonly #ttlMs: number;
+  /** By token. */
+  readonly #judged = new Map<string, Body>();
 
   /** Throws QuorateError "configuration" where method and keys do not fit; the text names no byte of a key. */
   constructor(options: JwtOptions) {
@@ -109,6 +116,26 @@ export class JwtTokens {
 
   /** Null for what is no token of ours, or is past its time. */
   verify(token: string, nowMs: number): JwtClaims | null {
+    const body = this.#judged.get(token) ?? this.#judge(token);
+    if (body === null) return null;
+    return readClaims(body, nowMs / 1000);
+  }
+
+  /** What a signature was found good for: a signature costs more than most of what it allows. */
+  #judge(token: string): Body | null {
+    const body = this.#bodyOf(token);
+    if (body === null) return null;
+    if (this.#judged.size >= JUDGED_MAX) {
+      for (const oldest of this.#judged.keys()) {
+        this.#judged.delete(oldest);
+        break;
+      }
+    }
+    this.#judged.set(token, body);
+    return body;
+  }
+
+  #bodyOf(token: string): Body | null {
     const parts = token.split(".");
     const [header, body, signature] = parts;
     if (header === undefined || body === undefined || signature === undefined) return null;
@@ -116,7 +143,7 @@ export class JwtTokens {
     const bytes = Buffer.from(signature, "base64url");
     if (bytes.toString("base64url") !== signature) return null;
     if (!this.#verifies(Buffer.from(`${header}.${body}`), bytes)) return null;
-    return readClaims(fromPart(body), nowMs / 1000);
+    return fromPart(body);
   }
 
   #sign(text: Uint8Array): Buffer {
@@ -194,8 +221,7 @@ function parseKey(parse: (pem: Buffer) => KeyObject, pem: Uint8Array, name: stri
   }
 }
 
-function readClaims(claims: Record<string, unknown> | null, now: number): JwtClaims | null {
-  if (claims === null) return null;
+function readClaims(claims: Body, now: number): JwtClaims | null {
   const { username, revision, exp, nbf } = claims;
   if (exp !== undefined && (typeof exp !== "number" || now >= exp)) return null;
   if (nbf !== undefined && (typeof nbf !== "number" || now < nbf)) return null;
@@ -208,11 +234,11 @@ function toPart(value: object): string {
 }
 
 /** A JSON object; null for anything else. */
-function fromPart(part: string): Record<string, unknown> | null {
+function fromPart(part: string): Body | null {
   try {
     const value: unknown = JSON.parse(Buffer.from(part, "base64url").toString("utf8"));
     const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
-    return isObject ? (value as Record<string, unknown>) : null;
+    return isObject ? (value as Body) : null;
   } catch {
     return null;
   }

@@ -20,9 +20,14 @@ export interface Interval {
 /** The interval that a key and a range end of a request or a permission name, as they came. */
 export function toInterval(key: Uint8Array, rangeEnd: Uint8Array): Interval {
   const from = toKey(key);
-  if (rangeEnd.length === 0) return { from, end: successor(from) };
+  if (rangeEnd.length === 0) return pointAt(from);
   if (isOpenEnd(rangeEnd)) return { from, end: null };
   return { from, end: toKey(rangeEnd) };
+}
+
+/** The one key. */
+export function pointAt(key: Key): Interval {
+  return { from: key, end: successor(key) };
 }
 
 export function isOpenEnd(rangeEnd: Uint8Array): boolean {

@@ -209,6 +209,12 @@ export class Lessor {
     return lease === undefined ? undefined : sorted(lease.keys);
   }
 
+  /** Whether `holds` for every key of the lease, asked in no order until one fails; true if there is no such lease. */
+  everyKey(id: bigint, holds: (key: Key) => boolean): boolean {
+    for (const key of this.#leases.get(id)?.keys ?? []) if (!holds(key)) return false;
+    return true;
+  }
+
   // What only the leader does.
 
   /**

@@ -6,7 +6,7 @@
  * Asked before a request is proposed or read, and again when its entry is applied.
  */
 import type { Auth, AuthRefusal } from "../auth/auth.ts";
-import { toInterval, type Grants } from "../auth/permission.ts";
+import { pointAt, toInterval, type Grants } from "../auth/permission.ts";
 import { API_ERRORS, type ApiError } from "../api/catalogue.ts";
 import type { CommandKind } from "../api/gen/command.ts";
 import type {
@@ -18,7 +18,7 @@ import type {
   TxnRequest,
 } from "../api/gen/kv.ts";
 import { AlarmAction } from "../api/gen/maintenance.ts";
-import { EMPTY, fromKey } from "../base/bytes.ts";
+import { EMPTY } from "../base/bytes.ts";
 import { NO_LEASE, type Lessor } from "../lease/lessor.ts";
 
 /** Who asks, and what the auth store was at when that was found out. */
@@ -107,9 +107,9 @@ export class Authoriser {
       case "txn":
         return this.#allowsTxn(grants, request.value);
       case "leaseWrite":
-        return this.#leaseKeys(request.id).every((key) => writes(grants, { key, rangeEnd: EMPTY }));
+        return this.#lessor.everyKey(request.id, (key) => grants.write.covers(pointAt(key)));
       case "leaseRead":
-        return this.#leaseKeys(request.id).every((key) => reads(grants, { key, rangeEnd: EMPTY }));
+        return this.#lessor.everyKey(request.id, (key) => grants.read.covers(pointAt(key)));
     }
   }
 
@@ -146,10 +146,6 @@ export class Authoriser {
       default:
         return true; // names nothing, and is refused by validation
     }
-  }
-
-  #leaseKeys(id: bigint): readonly Uint8Array[] {
-    return (this.#lessor.keysOf(id) ?? []).map(fromKey);
   }
 }
 

@@ -83,6 +83,19 @@ describe("JwtTokens", () => {
     assert.equal(tokens.verify(handMade({}, claims), 1), null);
   });
 
+  it("remembers good signatures, and of those the latest thousand", () => {
+    const tokens = tokensOf("HS256");
+    const made = Array.from({ length: 1_500 }, (_, revision) => ({ user: "ann", revision }));
+    const signed = made.map((claims) => tokens.sign(claims, 0));
+    for (const round of ["first", "again"]) {
+      for (const [at, token] of signed.entries()) {
+        assert.deepEqual(tokens.verify(token, 1), made[at], round);
+        assert.equal(tokens.verify(`${token}x`, 1), null, round);
+      }
+    }
+    for (const token of signed) assert.equal(tokens.verify(token, TTL_MS), null, "time counts");
+  });
+
   it("claims that are missing or of another kind are refused", () => {
     const tokens = tokensOf("HS256");
     const good = { username: "ann", revision: 7, exp: 60 };

@@ -100,6 +100,18 @@ describe("Lessor, as entries are applied", () => {
     lessor.attach(2n, key("k"));
     assert.deepEqual(lessor.keysOf(1n), []);
     assert.deepEqual(lessor.keysOf(2n), ["k"]);
+    assert.equal(
+      lessor.everyKey(2n, (key) => key === "k"),
+      true,
+    );
+    assert.equal(
+      lessor.everyKey(2n, () => false),
+      false,
+    );
+    assert.equal(
+      lessor.everyKey(404n, () => false),
+      true,
+    );
     assert.equal(lessor.leaseOf(key("k")), 2n);
     lessor.detach(key("k"));
     lessor.detach(key("never"));
