@@ -5,6 +5,8 @@ import { type CommandIo, runCommand } from "./commands.ts";
 const EXIT_FAILURE = 1;
 
 export async function main(args: readonly string[]): Promise<void> {
+  // Of libraries, and nothing that whoever runs a command could change.
+  process.noDeprecation = true;
   const abort = new AbortController();
   // Once: whoever insists with a second signal ends the process as usual.
   for (const signal of ["SIGINT", "SIGTERM"] as const) {

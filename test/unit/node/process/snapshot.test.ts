@@ -1,13 +1,15 @@
 /** Snapshots of a real member: taken, restored and lived on; and clients that take them slowly, or not to the end. */
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { type Fields, MemberClient, statusOf } from "../../../conformance/support/client.ts";
 import { Cluster } from "../../../conformance/support/cluster.ts";
+import { Pki } from "../../../conformance/support/tls.ts";
 import { SnapshotFile } from "../../../../node/offline/snapshot-file.ts";
 import { crc32c } from "../../../../src/base/checksum.ts";
-import { command } from "../command-io.ts";
+import { command, type CommandOutcome } from "../command-io.ts";
 import { putMany, QUICK, readAll, withClient, withMembers } from "./support.ts";
 
 /** Of the state that is streamed: more than a client and its connection take unread. */
@@ -126,6 +128,47 @@ describe("a snapshot of a member", () => {
       for (const each of begun) each.cancel();
       client.close();
     });
+  });
+
+  it("over mutual TLS with users asked for is the root's alone, and a certificate is needed", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "quorate-snapshot-tls-"));
+    const pki = new Pki(folder);
+    const flags = QUICK;
+    const cluster = await Cluster.start({ product: "quorate", members: 1, flags, tls: pki });
+    const member = cluster.member(0);
+    const client = new MemberClient(member.endpoint, pki.channel());
+    await client.call("Auth/UserAdd", { name: "root", password: "pw" });
+    await client.call("Auth/UserGrantRole", { user: "root", role: "root" });
+    await client.call("Auth/UserAdd", { name: "ann", password: "secret" });
+    await client.call("Auth/AuthEnable", {});
+    client.close();
+    const file = join(folder, "snapshot.db");
+    const endpoint = `--endpoints=${member.clientUrl}`;
+    const [trusted = "", ...own] = pki.clientFlags;
+    const save = (...args: readonly string[]): Promise<CommandOutcome> =>
+      command(["snapshot", "save", file, endpoint, ...args]);
+    try {
+      for (const [args, reason] of [
+        [[trusted, ...own], /user name not found/],
+        [[trusted, ...own, "--user=ann:secret"], /permission denied/],
+        [[trusted, ...own, "--user=root:wrong"], /authentication failed/],
+        [[trusted, "--user=root:pw"], /does not answer|certificate/],
+        [[...own, "--user=root:pw"], /does not answer/],
+        [[trusted, ...own.slice(0, 1), "--user=root:pw"], /--cert and --key go together/],
+      ] as const) {
+        const { code, stderr } = await save(...args);
+        assert.notEqual(code, 0, args.join(" "));
+        assert.match(stderr, reason);
+        assert.match(stderr, /^quorate snapshot: [^\n]+\n$/);
+        assert.doesNotMatch(stderr, /secret|wrong|pw/);
+        assert.equal(existsSync(file) || existsSync(`${file}.part`), false);
+      }
+      const { code, stderr } = await save(trusted, ...own, "--user=root", "--password=pw");
+      assert.equal(code, 0, stderr);
+    } finally {
+      await cluster.stop();
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it("that cannot be had leaves no file", async () => {
