@@ -1,5 +1,6 @@
 /** --auto-tls: a certificate that the member makes for itself and keeps, where etcd keeps its own. */
-import { existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { X509Certificate } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "../../src/base/ports.ts";
 import { QuorateError } from "../../src/base/errors.ts";
@@ -11,8 +12,8 @@ const YEAR_MS = 365 * 24 * 3_600_000;
 const BACKDATE_MS = 5 * 60_000;
 
 /**
- * The settings with the pair of `<data-dir>/fixtures/<side>`, which is made if it is not there. Throws QuorateError "storage" if
- * it cannot be written.
+ * The settings with the pair of `<data-dir>/fixtures/<side>`, which is made if it is not there or has ended. Throws QuorateError
+ * "storage" if it cannot be written.
  */
 export function withOwnCertificate(
   settings: TlsSettings,
@@ -28,7 +29,7 @@ export function withOwnCertificate(
     key: { flag, path: join(folder, "key.pem") },
   };
   const { path } = pair.certificate;
-  if (!existsSync(path) || !existsSync(pair.key.path)) {
+  if (!existsSync(pair.key.path) || !isValid(path, now)) {
     const { hosts, years } = settings.selfSigned;
     const notAfter = new Date(now.getTime() + years * YEAR_MS);
     const made = selfSigned({
@@ -49,6 +50,11 @@ export function withOwnCertificate(
     logger.warn({ path, notAfter: notAfter.toISOString() }, "made a certificate of its own");
   }
   return { ...settings, pair };
+}
+
+/** One that has ended is made anew: nobody else would do it. */
+function isValid(path: string, now: Date): boolean {
+  return existsSync(path) && new X509Certificate(readFileSync(path)).validToDate > now;
 }
 
 function replace(path: string, text: string): void {

@@ -1,12 +1,13 @@
 /** Members that speak TLS with clients and with each other, and go on while every certificate is replaced. */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 
 import { MemberClient } from "../../../conformance/support/client.ts";
-import { Cluster, type Member } from "../../../conformance/support/cluster.ts";
+import { Cluster, commandOf, type Member } from "../../../conformance/support/cluster.ts";
 import { newAuthority, Pki, printed } from "../../../conformance/support/tls.ts";
 import { until } from "../../../conformance/support/tools.ts";
 import { QUICK } from "./support.ts";
@@ -86,6 +87,40 @@ async function awaitReloads(cluster: Cluster, pki: Pki, atLeast: number): Promis
     });
   }
 }
+
+describe("a member that is given a wrong certificate", () => {
+  it("ends at once with code 2 and one line that names the file and the reason, and writes nothing", () => {
+    const folder = mkdtempSync(join(tmpdir(), "quorate-tls-"));
+    try {
+      const pki = new Pki(folder);
+      const dataDir = join(folder, "data");
+      const [program = "", ...first] = commandOf("quorate");
+      const { status, stderr } = spawnSync(
+        program,
+        [
+          ...first,
+          `--data-dir=${dataDir}`,
+          "--listen-client-urls=https://127.0.0.1:1",
+          "--advertise-client-urls=https://127.0.0.1:1",
+          `--cert-file=${pki.path("server.pem")}`,
+          `--key-file=${pki.path("peer.key")}`,
+        ],
+        { encoding: "utf8", timeout: 20_000, cwd: folder },
+      );
+      assert.equal(status, 2);
+      const lines = stderr.split("\n").filter((line) => line.startsWith("quorate: "));
+      const [line = ""] = lines;
+      assert.equal(lines.length, 1);
+      assert.match(
+        line,
+        /--key-file=\S+peer.key does not belong to the certificate in \S+server.pem/,
+      );
+      assert.ok(!existsSync(dataDir));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
 
 describe("three members with mutual TLS", () => {
   it("serve on without one failed request while all certificates, and then the authority, are replaced", async () => {

@@ -1,7 +1,14 @@
 /** What one side shows and trusts: read, judged, read again while it is in use. */
 import assert from "node:assert/strict";
-import { generateKeyPairSync } from "node:crypto";
-import { mkdirSync, renameSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
+import { generateKeyPairSync, X509Certificate } from "node:crypto";
+import {
+  mkdirSync,
+  renameSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+  readFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { loadConfig } from "../../../../node/config.ts";
@@ -242,6 +249,19 @@ describe("withOwnCertificate", () => {
     const url = await scene.served(credentials);
     scene.pki.trusted = String(credentials.material.server?.cert);
     assert.equal(await scene.asked(url), "undefined");
+  });
+
+  it("makes a new pair once the old one has ended", async () => {
+    const settings = loadConfig([...URLS, "--auto-tls"], {}).clientTls;
+    const serial = (now: number): string => {
+      const { pair } = withOwnCertificate(settings, scene.folder, silentLogger, new Date(now));
+      return new X509Certificate(readFileSync(pair?.certificate.path ?? "")).serialNumber;
+    };
+    const now = Date.now();
+    const first = serial(now - 366 * 24 * HOUR_MS);
+    const second = serial(now);
+    assert.notEqual(second, first);
+    assert.equal(serial(now), second);
   });
 });
 
