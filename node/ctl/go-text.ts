@@ -171,5 +171,11 @@ export function sizeText(bytes: number): string {
   if (bytes < 10) return `${bytes} B`;
   const power = Math.floor(Math.log(bytes) / Math.log(1000));
   const value = Math.floor((bytes / 1000 ** power) * 10 + 0.5) / 10;
-  return `${value.toFixed(value < 10 ? 1 : 0)} ${SIZES[power] ?? ""}`;
+  return `${value < 10 ? value.toFixed(1) : halfEven(value)} ${SIZES[power] ?? ""}`;
+}
+
+/** `%.0f`: a half goes to the even neighbour. */
+function halfEven(value: number): number {
+  const rounded = Math.round(value);
+  return value % 1 === 0.5 && rounded % 2 === 1 ? rounded - 1 : rounded;
 }

@@ -57,9 +57,7 @@ export interface Target {
 /** Throws a "configuration" error for what is no endpoint. */
 export function parseEndpoint(text: string): Target {
   if (text.startsWith("unix:")) return { address: text, secure: false };
-  const match = /^(?:(https?):\/\/)?(\[[0-9a-fA-F:.%]+\]|[^:/\s[\]]+)(?::(\d{1,5}))?\/?$/.exec(
-    text,
-  );
+  const match = /^(?:(https?):\/\/)?(\[[0-9a-fA-F:.%]+\]|[\w.-]+)(?::(\d{1,5}))?\/?$/.exec(text);
   const [, scheme, host, port] = match ?? [];
   if (host === undefined) {
     throw new ClientError("configuration", `'${text}' is no endpoint: write host:port or a URL`);
