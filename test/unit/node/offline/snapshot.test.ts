@@ -118,6 +118,25 @@ describe("quorate snapshot", () => {
   });
 });
 
+describe("quorate snapshot restore", () => {
+  it("fills an empty directory, and puts the log where it is told to", async () => {
+    using at = place(withDigest(database));
+    const logDir = join(at.dataDir, "..", "log");
+    mkdirSync(at.dataDir);
+    const outcome = await restore(at, `--wal-dir=${logDir}`);
+    assert.equal(outcome.code, 0, outcome.stderr);
+    assert.equal(existsSync(join(at.dataDir, "member", "wal")), false);
+    const dirs = [`--data-dir=${at.dataDir}`, `--wal-dir=${logDir}`];
+    assert.equal((await json("wal", "verify", ...dirs))["firstIndex"], 2);
+    assert.equal((await json("hashkv", ...dirs))["hash"], hash);
+    const again = join(at.dataDir, "..", "again");
+    const taken = await restore({ file: at.file, dataDir: again }, `--wal-dir=${logDir}`);
+    assert.equal(taken.code, 2);
+    assert.match(taken.stderr, /--wal-dir=.* is not empty/);
+    assert.equal(existsSync(again), false);
+  });
+});
+
 describe("quorate snapshot restore refuses, and writes nothing", () => {
   const foreign = Buffer.alloc(8192, 1);
   const altered = Buffer.from(database);
