@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
+import { connectivityState } from "@grpc/grpc-js";
 import { loadConfig } from "../../../../node/config.ts";
 import { peerDialer } from "../../../../node/peer/dialer.ts";
 import type { Credentials } from "../../../../node/tls/credentials.ts";
@@ -126,15 +127,21 @@ describe("a peer", () => {
   }
 });
 
-/** Whether a channel to `url` opens with the dialer of these credentials; else why not. */
-async function dialed(credentials: Credentials, url: string): Promise<string> {
+/** Whether the first connection to `url` by the dialer of these credentials succeeds. */
+async function dialed(credentials: Credentials, url: string): Promise<"ready" | "refused"> {
   const client = peerDialer(credentials)([url]);
+  const channel = client.getChannel();
   try {
-    return await new Promise((resolve) =>
-      client.waitForReady(Date.now() + 600, (error) =>
-        resolve(error === undefined ? "ready" : "not ready"),
-      ),
-    );
+    for (;;) {
+      const state = channel.getConnectivityState(true);
+      if (state === connectivityState.READY) return "ready";
+      if (state === connectivityState.TRANSIENT_FAILURE) return "refused";
+      await new Promise<void>((resolve, reject) =>
+        channel.watchConnectivityState(state, Date.now() + 5_000, (error) =>
+          error === undefined ? resolve() : reject(error),
+        ),
+      );
+    }
   } finally {
     client.close();
   }
@@ -155,7 +162,7 @@ describe("a dialer", () => {
       }),
     );
     const misnamed = await scene.opened(scene.peerSettings("--peer-skip-client-san-verification"));
-    assert.equal(await dialed(credentials, await scene.served(misnamed)), "not ready");
+    assert.equal(await dialed(credentials, await scene.served(misnamed)), "refused");
     scene.pki.write(
       "peer",
       issue(newAuthority("stranger"), {
@@ -166,7 +173,7 @@ describe("a dialer", () => {
     );
     assert.equal(
       await dialed(credentials, await scene.served(await scene.opened(scene.peerSettings()))),
-      "not ready",
+      "refused",
     );
   });
 
@@ -202,14 +209,14 @@ describe("a dialer", () => {
     const listed = await scene.opened(
       scene.peerSettings(`--peer-crl-file=${scene.pki.path("crl")}`),
     );
-    assert.equal(await dialed(listed, url), "not ready");
+    assert.equal(await dialed(listed, url), "refused");
     assert.equal(
       await dialed(await scene.opened(scene.peerSettings("--peer-cert-allowed-cn=peer")), url),
       "ready",
     );
     assert.equal(
       await dialed(await scene.opened(scene.peerSettings("--peer-cert-allowed-cn=x")), url),
-      "not ready",
+      "refused",
     );
   });
 
@@ -222,6 +229,6 @@ describe("a dialer", () => {
       "ready",
     );
     const strict = await scene.opened(scene.peerSettings());
-    assert.equal(await dialed(strict, await scene.served(await scene.opened(other))), "not ready");
+    assert.equal(await dialed(strict, await scene.served(await scene.opened(other))), "refused");
   });
 });
