@@ -4,6 +4,7 @@ import { mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { type DevPki, openDevPki } from "./pki.ts";
 
 const CLIENT_PORT = 2379;
 /** Client ports of further members, and the peer ports, follow at this distance. */
@@ -17,11 +18,11 @@ interface MemberPlan {
   readonly peer: string;
 }
 
-function plan(count: number): MemberPlan[] {
+function plan(count: number, scheme: "http" | "https"): MemberPlan[] {
   return Array.from({ length: count }, (_, at) => ({
     name: `member-${at + 1}`,
-    client: `http://127.0.0.1:${CLIENT_PORT + at * PORT_STEP}`,
-    peer: `http://127.0.0.1:${CLIENT_PORT + 1 + at * PORT_STEP}`,
+    client: `${scheme}://127.0.0.1:${CLIENT_PORT + at * PORT_STEP}`,
+    peer: `${scheme}://127.0.0.1:${CLIENT_PORT + 1 + at * PORT_STEP}`,
   }));
 }
 
@@ -29,6 +30,7 @@ function startMember(
   member: MemberPlan,
   members: readonly MemberPlan[],
   directory: string,
+  flags: readonly string[],
 ): ChildProcess {
   const main = fileURLToPath(new URL("../main.ts", import.meta.url));
   const log = openSync(join(directory, `${member.name}.log`), "a");
@@ -45,12 +47,14 @@ function startMember(
       `--initial-advertise-peer-urls=${member.peer}`,
       `--initial-cluster=${members.map((each) => `${each.name}=${each.peer}`).join(",")}`,
       `--initial-cluster-token=quorate-start-${members.length}`,
+      ...flags,
     ],
     { stdio: ["ignore", log, log], detached: true },
   );
 }
 
-async function isHealthy(member: MemberPlan): Promise<boolean> {
+async function isHealthy(member: MemberPlan, pki: DevPki | null): Promise<boolean> {
+  if (pki !== null) return await pki.isOk(`${member.client}/health`);
   try {
     const response = await fetch(`${member.client}/health`, { signal: AbortSignal.timeout(2_000) });
     return response.ok;
@@ -62,11 +66,12 @@ async function isHealthy(member: MemberPlan): Promise<boolean> {
 async function waitForAll(
   members: readonly MemberPlan[],
   children: readonly ChildProcess[],
+  pki: DevPki | null,
 ): Promise<boolean> {
   const deadline = Date.now() + READY_WITHIN_MS;
   while (Date.now() < deadline) {
     if (children.some((child) => child.exitCode !== null)) return false;
-    const healthy = await Promise.all(members.map(isHealthy));
+    const healthy = await Promise.all(members.map((member) => isHealthy(member, pki)));
     if (healthy.every(Boolean)) return true;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
@@ -87,11 +92,17 @@ async function stopAll(children: readonly ChildProcess[]): Promise<void> {
   clearTimeout(late);
 }
 
+/** Members know their own URLs, so that a cluster with TLS is not one without. */
+function defaultDirectory(count: number, tls: boolean): string {
+  return join(process.cwd(), ".quorate", `cluster-of-${count}${tls ? "-tls" : ""}`);
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       members: { type: "string", default: "3" },
       "data-dir": { type: "string" },
+      tls: { type: "boolean", default: false },
     },
   });
   const count = Number(values.members);
@@ -99,10 +110,13 @@ async function main(): Promise<void> {
     process.stderr.write(`npm start: --members=${values.members} must be 1, 3 or 5\n`);
     process.exit(2);
   }
-  const directory = values["data-dir"] ?? join(process.cwd(), ".quorate", `cluster-of-${count}`);
+  const directory = values["data-dir"] ?? defaultDirectory(count, values.tls);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const members = plan(count);
-  const children = members.map((member) => startMember(member, members, directory));
+  const pki = values.tls ? openDevPki(join(directory, "pki")) : null;
+  const members = plan(count, pki === null ? "http" : "https");
+  const children = members.map((member) =>
+    startMember(member, members, directory, pki?.memberFlags ?? []),
+  );
   let stopping = false;
   const stop = (code: number): void => {
     if (stopping) return;
@@ -112,7 +126,7 @@ async function main(): Promise<void> {
   };
   process.on("SIGINT", () => stop(0));
   process.on("SIGTERM", () => stop(0));
-  if (!(await waitForAll(members, children))) {
+  if (!(await waitForAll(members, children, pki))) {
     if (stopping) return;
     process.stderr.write(`npm start: the members did not become ready; see ${directory}/*.log\n`);
     stop(1);
@@ -123,11 +137,11 @@ async function main(): Promise<void> {
       if (!stopping) process.stderr.write(`a member ended with code ${code}; see ${directory}\n`);
     });
   }
-  const endpoints = members.map((member) => member.client.replace("http://", "")).join(",");
+  const endpoints = members.map((member) => member.client.replace(/^https?:\/\//, "")).join(",");
   process.stdout.write(
     `${count} member${count === 1 ? "" : "s"} ready, data in ${directory}\n` +
       `  endpoints: ${endpoints}\n` +
-      `  try:       etcdctl --endpoints=${endpoints} put greeting hello\n` +
+      `  try:       ${["etcdctl", `--endpoints=${endpoints}`, ...(pki?.clientFlags ?? [])].join(" ")} put greeting hello\n` +
       `Ctrl-C stops ${count === 1 ? "it" : "them"}; the data stays.\n`,
   );
 }
