@@ -114,6 +114,8 @@ export class Calls {
     for (;;) {
       const endpoint = await this.#endpointFor(options.endpoint, tried, budget, last);
       const token = method.path === Auth.authenticate.path ? "" : await this.#tokens.get();
+      // A write that is cut off by the end of the time leaves its outcome open for nothing.
+      if (kind === "write" && last !== null) budget.check(last, AGAIN_MIN_MS);
       try {
         if (kind === "write") await assertLives(endpoint, timeoutMs);
         const attempt = { endpoint, kind, timeoutMs, token, budget };
@@ -188,6 +190,8 @@ export class Calls {
   }
 }
 
+/** A write is not begun again with less time than this. */
+const AGAIN_MIN_MS = 50;
 /** Between two attempts at one and the same member. */
 const RETRY_SAME_MS = 50;
 /** Tokens that are refused as soon as they were given: the fault is not theirs. */

@@ -27,12 +27,14 @@ export class Budget {
     return Math.max(0, this.#end - performance.now());
   }
 
-  /** Throws if a signal was aborted or the time is over. `last` is what the latest attempt failed with. */
-  check(last: ClientError | null): void {
+  /**
+   * Throws if a signal was aborted, or no more than `neededMs` are left. `last` is what the latest attempt failed with.
+   */
+  check(last: ClientError | null, neededMs = 0): void {
     for (const signal of this.#signals) {
       if (signal.aborted) throw abortedError(signal);
     }
-    if (this.leftMs > 0) return;
+    if (this.leftMs > neededMs) return;
     const { text } = API_ERRORS.deadlineExceeded;
     const why = last === null ? text : `${text}: ${last.message}`;
     throw new ClientError("deadlineExceeded", why, {

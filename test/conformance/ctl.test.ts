@@ -303,6 +303,23 @@ describe("quorate ctl", () => {
     "get a",
   ]);
 
+  sameAsEtcdctl(
+    "three members: --cluster, leadership, one of several endpoints",
+    [
+      "--endpoints=$endpoints put k v",
+      "--endpoints=$endpoints,127.0.0.1:1 get k",
+      { run: "endpoint health --cluster", pick: /is healthy: successfully committed proposal/ },
+      "endpoint status --cluster -w fields --endpoints=127.0.0.1:1 --command-timeout=300ms",
+      "--endpoints=$endpoints endpoint hashkv",
+      { run: "member list", sorted: true },
+      { run: "member list -w json", sorted: true },
+      { run: "--endpoints=$endpoints move-leader 1" },
+      "--endpoints=$endpoints snapshot save x",
+      "snapshot save a b",
+    ],
+    { members: 3 },
+  );
+
   sameAsEtcdctl("groups and what is missing", [
     "lease grant --help --nonsense",
     "member list --nonsense",

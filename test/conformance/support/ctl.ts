@@ -30,13 +30,17 @@ export const QUORATE_CTL: CtlTool = { command: COMMAND, run: runHere };
 
 /** Without what etcdctl logs beside its errors, and the usage that it prints with them. */
 function told(block: string): string {
-  return block
-    .replace(/^\{"level":.*\n?/gm, "")
-    .replace(/^(?:NAME|Usage):\n[\s\S]*?(?=^Error:|^exit code)/gm, "")
-    .replace(/^Run '.*' for usage\.\n?/gm, "")
-    .replace(/^(Error: unknown command \S+).*(?:\n\n?(?:Did you mean.*|\t.*))*\n*/gm, "$1\n")
-    .replace(/^\n+(?=Error:)/gm, "")
-    .trimEnd();
+  return (
+    block
+      .replace(/^\{"level":.*\n?/gm, "")
+      .replace(/^(?:NAME|Usage):\n[\s\S]*?(?=^Error:|^exit code)/gm, "")
+      .replace(/^Run '.*' for usage\.\n?/gm, "")
+      .replace(/^(Error: unknown command \S+).*(?:\n\n?(?:Did you mean.*|\t.*))*\n*/gm, "$1\n")
+      .replace(/^\n+(?=Error:)/gm, "")
+      // We say why as well.
+      .replace(/(context deadline exceeded): no connection to .*/g, "$1")
+      .trimEnd()
+  );
 }
 
 /** Claims that both tools print the same and end with the same codes. */

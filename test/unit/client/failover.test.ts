@@ -7,7 +7,7 @@ import { Client, ClientError } from "../../../src/client/client.ts";
 import { QUICK } from "../node/process/support.ts";
 import { ScriptedMember, Wire, signalTo, timed, withLibrary } from "./support.ts";
 
-const ATTEMPT_MS = 1_000;
+const ATTEMPT_MS = 600;
 
 describe("failover", () => {
   let cluster: Cluster;
