@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { Cluster } from "./support/cluster.ts";
 import { formats } from "./support/script.ts";
-import { issue, Pki } from "./support/tls.ts";
+import { issue, newAuthority, Pki, printed } from "./support/tls.ts";
 import { type Finished, run, tool, until } from "./support/tools.ts";
 import { sameAsEtcd } from "./support/twins.ts";
 
@@ -137,6 +137,59 @@ describe("a member with TLS", () => {
           `require("http").get({socketPath:${JSON.stringify(socket)},path:"/health"},(r)=>r.pipe(process.stdout))`,
         ]);
         assert.match(curl.stdout, /"health":"true"/);
+      } finally {
+        await cluster.stop();
+      }
+    });
+  });
+});
+
+describe("three members under etcd's benchmark", () => {
+  it("answer every request while certificates, and then the authority, are replaced", async () => {
+    await withPki(async (pki) => {
+      const cluster = await Cluster.start({ product: "quorate", members: 3, tls: pki });
+      try {
+        const load = run(
+          [
+            tool("benchmark"),
+            `--endpoints=${cluster.endpoints}`,
+            ...pki.clientFlags,
+            "--clients=50",
+            "--conns=10",
+            "put",
+            "--rate=500",
+            "--total=6000",
+            "--val-size=64",
+          ],
+          { timeoutMs: 120_000 },
+        );
+        const shown = async (serial: bigint): Promise<void> => {
+          for (const { name, clientUrl } of cluster.members) {
+            await until(`${name} shows its new certificate`, 15_000, async () => {
+              return (await pki.get(`${clientUrl}/version`)).serial === printed(serial);
+            });
+          }
+          const words = [...pki.clientFlags, "endpoint", "health"];
+          const health = await etcdctl(cluster.endpoints, ...words);
+          assert.equal(health.code, 0, health.stderr);
+        };
+        pki.renew();
+        await shown(pki.server.serial);
+        const next = newAuthority("next root");
+        pki.writeTrusted(`${pki.trusted}${next.certificate}`);
+        // Shown with the bundle, so that all have read it before somebody shows what it vouches for.
+        pki.renew();
+        await shown(pki.server.serial);
+        pki.authority = next;
+        pki.renew();
+        await shown(pki.server.serial);
+        pki.writeTrusted(next.certificate);
+        pki.renew();
+        await shown(pki.server.serial);
+        const { code, stdout, stderr } = await load;
+        assert.equal(code, 0, stderr.slice(-500));
+        assert.match(stdout, /Requests\/sec/);
+        assert.doesNotMatch(stdout, /Error distribution/);
       } finally {
         await cluster.stop();
       }
