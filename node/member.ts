@@ -315,7 +315,11 @@ export class Member implements Host {
         this.#onMembers();
       },
       onApplied: (kind, succeeded) => this.stats.applies.onApplied(kind, succeeded),
-      onAuth: () => this.logins.sessions.recheck(),
+      onAuth: () => {
+        const { enabled, revision: authRevision } = this.#machine.auth;
+        this.logger.info({ enabled, authRevision }, "users, roles or permissions changed");
+        this.logins.sessions.recheck();
+      },
     });
   }
 
@@ -373,6 +377,7 @@ export class Member implements Host {
 
   #everySecond(): void {
     void this.space.sample();
+    this.logins.tick(this.#machine.auth, this.clock.now());
     this.links.probe();
     if (!this.isLeader()) return;
     this.#version.tick();

@@ -56,7 +56,7 @@ export class SimpleTokens {
 
   /** Whose token it is; null if it is nobody's, or was not used for `ttlMs`. To ask is to use it. */
   use({ prefix, index }: TokenParts, nowMs: number, ttlMs: number): string | null {
-    this.#expire(nowMs, ttlMs);
+    this.expire(nowMs, ttlMs);
     const digest = digestOf(prefix);
     const granted = this.#byDigest.get(digest);
     if (granted === undefined || granted.index !== index) return null;
@@ -83,7 +83,8 @@ export class SimpleTokens {
     }
   }
 
-  #expire(nowMs: number, ttlMs: number): void {
+  /** Forgets those whose time is over: now and then, since most members never see the tokens that others are shown. */
+  expire(nowMs: number, ttlMs: number): void {
     for (const [digest, granted] of this.#byDigest) {
       if (granted.usedMs + ttlMs > nowMs) return;
       this.#byDigest.delete(digest);

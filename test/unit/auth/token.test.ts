@@ -48,6 +48,17 @@ describe("SimpleTokens", () => {
     assert.equal(tokens.size, 1);
   });
 
+  it("is forgotten in time by a member that is never shown it", () => {
+    const tokens = granted();
+    tokens.grant(digestOf("ponmlkjihgfedcba"), "bob", 8, 10);
+    tokens.expire(TTL_MS - 1, TTL_MS);
+    assert.equal(tokens.size, 2);
+    tokens.expire(TTL_MS, TTL_MS);
+    assert.equal(tokens.size, 1);
+    tokens.expire(TTL_MS + 10, TTL_MS);
+    assert.equal(tokens.size, 0);
+  });
+
   it("new letters are random, and their digest says nothing of them", () => {
     const made = new Set(Array.from({ length: 1_000 }, newTokenPrefix));
     assert.equal(made.size, 1_000);

@@ -288,6 +288,14 @@ describe("Authenticate", () => {
     assert.ok((await member.token("root", ROOT_PASSWORD)).length > 16);
   });
 
+  it("a token that nobody shows is forgotten", async () => {
+    const { tokens } = member.running.member.machine.auth;
+    await member.token("rita", "rita");
+    assert.ok(tokens.size > 0);
+    member.advance(301_000);
+    await until("no token is left", 5_000, () => tokens.size === 0);
+  });
+
   it("takes a hash in place of a password, and a password of 72 bytes at most", async () => {
     const hashed = await member.running.member.logins.passwords.hash("made elsewhere");
     const hashedPassword = Buffer.from(hashed).toString("base64");
