@@ -3,6 +3,7 @@ import type { MethodSpec } from "../api/method.ts";
 import { type Deferred, deferred } from "../base/deferred.ts";
 import type { Calls, MemberCallOptions, OpenStream } from "./calls.ts";
 import { type ClientError, abortedError } from "./error.ts";
+import { onAborted } from "./time.ts";
 
 /** Messages that wait for the reader before the member is told to wait, too. */
 const QUEUE_MAX = 16;
@@ -36,7 +37,7 @@ export async function* readServerStream<Request, Response>(
   );
   const { signal } = options;
   const cancel = (): void => stream.cancel();
-  signal?.addEventListener("abort", cancel, { once: true });
+  const undo = signal === undefined ? null : onAborted(signal, cancel);
   try {
     for (;;) {
       if (signal?.aborted === true) throw abortedError(signal);
@@ -53,7 +54,7 @@ export async function* readServerStream<Request, Response>(
       }
     }
   } finally {
-    signal?.removeEventListener("abort", cancel);
+    undo?.();
     stream.cancel();
   }
 }

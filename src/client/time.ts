@@ -45,13 +45,7 @@ export class Budget {
 
   /** Calls `stop` at once if a signal is aborted, else when one is. Returns what undoes it. */
   onAbort(stop: (signal: AbortSignal) => void): () => void {
-    const undo: (() => void)[] = [];
-    for (const signal of this.#signals) {
-      const listener = (): void => stop(signal);
-      if (signal.aborted) listener();
-      signal.addEventListener("abort", listener, { once: true });
-      undo.push(() => signal.removeEventListener("abort", listener));
-    }
+    const undo = this.#signals.map((signal) => onAborted(signal, () => stop(signal)));
     return () => undo.forEach((each) => each());
   }
 
@@ -71,4 +65,27 @@ export class Budget {
       if (timer !== null) clearTimeout(timer);
     }
   }
+}
+
+/** Who waits for a signal. It has one listener of ours for all: with many calls under way Node would warn of a leak. */
+const waiting = new WeakMap<AbortSignal, Set<() => void>>();
+
+/** Calls back when the signal is aborted, at once if it is. Returns what undoes it. */
+export function onAborted(signal: AbortSignal, listener: () => void): () => void {
+  if (signal.aborted) {
+    listener();
+    return () => {};
+  }
+  const all = waiting.get(signal) ?? newlyHeard(signal);
+  // A function of its own: the same listener may wait twice.
+  const own = (): void => listener();
+  all.add(own);
+  return () => void all.delete(own);
+}
+
+function newlyHeard(signal: AbortSignal): Set<() => void> {
+  const all = new Set<() => void>();
+  waiting.set(signal, all);
+  signal.addEventListener("abort", () => Array.from(all).forEach((each) => each()), { once: true });
+  return all;
 }

@@ -20,6 +20,7 @@ import type { Calls, OpenStream } from "./calls.ts";
 import { ClientError, CompactedError, statusTextError, toClientError } from "./error.ts";
 import { KeyValue, toKeyValue } from "./key-value.ts";
 import { backoffMs, isStreamRetryable } from "./retry.ts";
+import { onAborted } from "./time.ts";
 
 export interface WatchOptions {
   /** The first revision whose events are wanted; what happens from now on unless given. */
@@ -139,13 +140,11 @@ export class Watch implements AsyncIterable<WatchBatch>, AsyncDisposable {
   }
 
   async #run(): Promise<void> {
-    const signals = [this.#options.signal, this.#closer.signal];
-    const budget = this.#calls.budget({ timeoutMs: Number.POSITIVE_INFINITY });
+    const { signal } = this.#options;
     const closer = this.#closer;
-    const onAbort = (): void => closer.abort();
-    if (signals[0]?.aborted === true) closer.abort();
-    signals[0]?.addEventListener("abort", onAbort, { once: true });
-    const undo = budget.onAbort(onAbort);
+    const undo = this.#calls
+      .budget({ timeoutMs: Number.POSITIVE_INFINITY, signal })
+      .onAbort(() => closer.abort());
     try {
       for (let round = 0; !closer.signal.aborted; round++) {
         if (round > 0) await this.#pause(backoffMs(round - 1, Math.random()));
@@ -158,7 +157,6 @@ export class Watch implements AsyncIterable<WatchBatch>, AsyncDisposable {
       this.#finish(closer.signal.aborted ? null : toClientError(thrown));
     } finally {
       undo();
-      signals[0]?.removeEventListener("abort", onAbort);
     }
   }
 
@@ -176,6 +174,7 @@ export class Watch implements AsyncIterable<WatchBatch>, AsyncDisposable {
     const { signal } = this.#closer;
     let stream: OpenStream<WatchRequest> | null = null;
     const cancel = (): void => stream?.cancel();
+    let undo = (): void => {};
     try {
       stream = await this.#calls.stream(
         WatchService.watch,
@@ -188,15 +187,14 @@ export class Watch implements AsyncIterable<WatchBatch>, AsyncDisposable {
         { signal, timeoutMs: Number.POSITIVE_INFINITY, endpoint: this.#options.endpoint },
       );
       this.#stream = stream;
-      signal.addEventListener("abort", cancel, { once: true });
-      if (signal.aborted) cancel();
+      undo = onAborted(signal, cancel);
       await this.#onEnd(await over.promise);
     } catch (thrown) {
       if (!isStreamRetryable(toClientError(thrown).code)) throw thrown;
     } finally {
       this.#stream = null;
       this.#parts = [];
-      signal.removeEventListener("abort", cancel);
+      undo();
       stream?.cancel();
     }
   }

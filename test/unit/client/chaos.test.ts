@@ -9,7 +9,7 @@ import { QUICK } from "../node/process/support.ts";
 import { Wire } from "./support.ts";
 
 const ATTEMPT_MS = 300;
-const FOR_MS = 4_000;
+const FOR_MS = 2_500;
 const WRITERS = 8;
 
 type Fate = "made" | "unknown" | "not made";

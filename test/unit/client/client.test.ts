@@ -1,5 +1,6 @@
 /** The client's parts at one real member, over a wire that can be cut. */
 import assert from "node:assert/strict";
+import { setMaxListeners } from "node:events";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { Cluster } from "../../conformance/support/cluster.ts";
 import { until } from "../../conformance/support/tools.ts";
@@ -321,6 +322,22 @@ describe("a client", () => {
     assert.throws(() => new Client({ endpoints, tls: { cert: "x" } }), {
       message: "tls: cert and key belong together: give both or neither",
     });
+  });
+
+  it("takes many calls at once, under one signal, without a warning", async () => {
+    const warnings: string[] = [];
+    const onWarning = (warning: Error): void => void warnings.push(warning.message);
+    process.on("warning", onWarning);
+    const { signal } = new AbortController();
+    // As every signal has on Node 20.
+    setMaxListeners(10, signal);
+    const calls = Array.from({ length: 50 }, () => client.kv.get("k", { signal }));
+    const watches = Array.from({ length: 20 }, () => client.watch("k", { signal }));
+    await Promise.all([...calls, ...watches.map((watch) => watch.started)]);
+    await Promise.all(watches.map((watch) => watch.close()));
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off("warning", onWarning);
+    assert.deepEqual(warnings, []);
   });
 
   it("is closed at the end of its scope", async () => {
