@@ -28,7 +28,8 @@ import {
   encodeLeaseLeasesRequest,
   encodeLeaseTimeToLiveRequest,
 } from "../../../../src/api/gen/lease.ts";
-import { Auth, KV, Lease, Watch } from "../../../../src/api/gen/methods.ts";
+import { encodeLeaderRequest } from "../../../../src/api/gen/election.ts";
+import { Auth, Election, KV, Lease, Maintenance, Watch } from "../../../../src/api/gen/methods.ts";
 import {
   decodeWatchResponse,
   encodeWatchRequest,
@@ -223,6 +224,53 @@ describe("a stream of renewals", () => {
     assert.equal(await renew(404n), "0", "no lease, and no key that would be in the way");
     await member.ask(root, Auth.userDelete, { name: "noah" });
     assert.equal(await renew(404n), "etcdserver: invalid auth token");
+  });
+});
+
+describe("a stream that is made of others, or goes on for long", () => {
+  /** Opens it as `caller`; the answer is what it ends with. */
+  function endOf(
+    caller: Caller,
+    path: string,
+    message: Uint8Array,
+    onFirst: () => void,
+  ): Promise<string> {
+    const { promise, resolve } = Promise.withResolvers<string>();
+    let first = true;
+    const stream = member.local.openStream(caller, path, {
+      onMessage: () => {
+        if (first) onFirst();
+        first = false;
+      },
+      onEnd: (_status, text) => resolve(text),
+    });
+    stream.write(Buffer.from(message));
+    return promise;
+  }
+
+  it("Observe ends when the permission goes", async () => {
+    await put("right/poll/1");
+    const request = Buffer.from(encodeLeaderRequest({ name: Buffer.from("right/poll") }));
+    const caller = bearer(await member.token("rita", "rita"));
+    const end = endOf(caller, Election.observe.path, request, () => {
+      void member.ask(root, Auth.userRevokeRole, { name: "rita", role: "rita" });
+    });
+    assert.match(await end, /permission denied/);
+    await member.ask(root, Auth.userGrantRole, { user: "rita", role: "rita" });
+  });
+
+  it("Snapshot ends when the role root goes", async () => {
+    await member.ask(root, Auth.userGrantRole, { user: "walt", role: "root" });
+    for (let at = 0; at < 40; at++) {
+      const key = Buffer.from(`large/${at}`);
+      await member.ask(root, KV.put, putRequest({ key, value: Buffer.alloc(256 * 1024, at) }));
+    }
+    // What comes is not taken, so that it cannot be over before.
+    const caller = bearer(await member.token("walt", "walt"));
+    const end = endOf(caller, Maintenance.snapshot.path, Buffer.alloc(0), () => {
+      void member.ask(root, Auth.userRevokeRole, { name: "walt", role: "root" });
+    });
+    assert.match(await end, /permission denied/);
   });
 });
 
