@@ -23,6 +23,7 @@ import { notifyReady } from "./notify.ts";
 import { openMember } from "./open.ts";
 import { peerDialer } from "./peer/dialer.ts";
 import { buildPeerRouter, type ReceivedBytes } from "./peer/server.ts";
+import { HealthService } from "./rpc/health.ts";
 import { LocalCalls } from "./rpc/local-call.ts";
 import { buildRouter } from "./rpc/router.ts";
 import { StreamWatchdog } from "./rpc/stream-watchdog.ts";
@@ -98,7 +99,8 @@ export async function serve(options: ServeOptions): Promise<Running> {
     now: () => clock.now(),
     revision: () => member.machine.store.revision,
   });
-  const parts = { options, member, watchdog, slow };
+  const health = new HealthService();
+  const parts = { options, member, watchdog, slow, health };
   const { clients, plain, probes } = buildListeners(parts, async (calls, server) => {
     // Loaded at the first scrape: a start does not wait for it.
     const { buildMetrics } = await import("./metrics/build.ts");
@@ -113,7 +115,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
     watchdog.poll(member.leader() !== NO_MEMBER);
     slow.tick();
   }, config.electionMs);
-  announceWhenReady(member, logger);
+  announceWhenReady(member, logger, health);
   return {
     member,
     stop: async () => {
@@ -155,14 +157,15 @@ function buildListeners(
     readonly member: Member;
     readonly watchdog: StreamWatchdog;
     readonly slow: SlowRequests;
+    readonly health: HealthService;
   },
   metrics: (calls: CallStats, clients: GrpcServer) => Promise<Exposition>,
 ): ClientListeners {
-  const { options, member, watchdog, slow } = parts;
+  const { options, member, watchdog, slow, health } = parts;
   const { config } = options;
   const onError = errorHandler(options);
   const limits = clientLimits(config);
-  const router = buildRouter(member, watchdog, onError);
+  const router = buildRouter(member, watchdog, onError, health);
   const observer = new CallStats(
     router,
     config.extensiveMetrics,
@@ -229,17 +232,18 @@ function errorHandler(options: ServeOptions): (error: unknown, where: string) =>
 }
 
 /** Serving begins with the first linearizable read, as etcd has it. */
-function announceWhenReady(member: Member, logger: MemberLog): void {
+function announceWhenReady(member: Member, logger: MemberLog, health: HealthService): void {
   member.loop.linearize({
     onReadable: () => {
       logger.info(
         { urls: member.config.listenClientUrls.map(toPlainUrl) },
         "ready to serve client requests",
       );
+      health.setServing();
       notifyReady(logger);
     },
     onReadFailure: (failure) => {
-      if (failure !== "stopped") announceWhenReady(member, logger);
+      if (failure !== "stopped") announceWhenReady(member, logger, health);
     },
   });
 }

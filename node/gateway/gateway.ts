@@ -6,6 +6,7 @@ import { API_ERRORS, GRPC_STATUS } from "../../src/api/catalogue.ts";
 import { METHOD_BY_REST } from "../../src/api/services.ts";
 import type { HttpHead, HttpReceiver, HttpStream } from "../../src/grpc/service.ts";
 import type { Caller, LocalCalls } from "../rpc/local-call.ts";
+import { BodyBudget, type BodyShare } from "./body-budget.ts";
 import { parseTimeout } from "./deadline.ts";
 import { respondWith, type Failure } from "./reply.ts";
 import { StreamRequest } from "./stream-request.ts";
@@ -22,6 +23,7 @@ export interface Exchange {
   readonly options: GatewayOptions;
   readonly caller: Caller;
   readonly stream: HttpStream;
+  readonly body: BodyShare;
   /** Of every response: CORS. */
   readonly headers: Readonly<Record<string, string>>;
   /** Milliseconds; null for no deadline. */
@@ -37,6 +39,7 @@ const NOT_POST: Failure = { code: 12, text: "Method Not Allowed" };
 
 export class Gateway {
   readonly #options: GatewayOptions;
+  readonly #bodies = new BodyBudget();
 
   constructor(options: GatewayOptions) {
     this.#options = options;
@@ -60,7 +63,14 @@ export class Gateway {
     }
     // No answer comes as soon as that.
     if (timeoutMs !== null && timeoutMs < 1) return refuse(stream, TOO_LATE, headers);
-    const exchange = { options: this.#options, caller: callerOf(head), stream, headers, timeoutMs };
+    const exchange = {
+      options: this.#options,
+      caller: callerOf(head),
+      stream,
+      body: this.#bodies.open(),
+      headers,
+      timeoutMs,
+    };
     return method.kind === "unary"
       ? new UnaryRequest(exchange, method)
       : new StreamRequest(exchange, method);

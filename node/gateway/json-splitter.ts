@@ -27,6 +27,11 @@ export class JsonSplitter {
     this.#sizeMax = sizeMax;
   }
 
+  /** Of what is kept, in UTF-16 units. */
+  get size(): number {
+    return this.#size + this.#rest.length;
+  }
+
   push(bytes: Uint8Array): void {
     this.#rest += this.#decoder.decode(bytes, { stream: true });
   }

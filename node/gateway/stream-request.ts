@@ -60,6 +60,7 @@ export class StreamRequest implements HttpReceiver {
   }
 
   onClose(): void {
+    this.#exchange.body.hold(0);
     this.#closed = true;
     this.#deaf = true;
     this.#waiting = [];
@@ -91,6 +92,7 @@ export class StreamRequest implements HttpReceiver {
         if (text === null) break;
         call.write(encodeRequest(this.#method, text, messageBytesMax));
       }
+      this.#exchange.body.hold(this.#body.size);
       if (last) call.halfClose();
     } catch (error) {
       this.#deaf = true;
@@ -104,6 +106,7 @@ export class StreamRequest implements HttpReceiver {
   #openOnce(last: boolean): void {
     try {
       const text = this.#body.next(last);
+      this.#exchange.body.hold(text === null ? this.#body.size : 0);
       if (text === null && !last) return;
       this.#deaf = true;
       const { messageBytesMax } = this.#exchange.options;

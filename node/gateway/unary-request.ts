@@ -45,6 +45,7 @@ export class UnaryRequest implements HttpReceiver {
   }
 
   onClose(): void {
+    this.#exchange.body.hold(0);
     this.#begun = true;
     this.#answered = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
@@ -55,6 +56,7 @@ export class UnaryRequest implements HttpReceiver {
     const { options, caller } = this.#exchange;
     try {
       const text = this.#body.next(last);
+      this.#exchange.body.hold(text === null ? this.#body.size : 0);
       if (text === null && !last) return;
       this.#begun = true;
       const request = encodeRequest(this.#method, text, options.messageBytesMax);

@@ -1,4 +1,4 @@
-/** grpc.health.v1: one service, the empty name; SERVING from the moment the member is ready. */
+/** grpc.health.v1: one service, the empty name; SERVING from the moment on that the member is ready. */
 import {
   decodeHealthCheckRequest,
   encodeHealthCheckResponse,
@@ -7,27 +7,48 @@ import {
 import { Status, type ServerCall, type StreamReceiver } from "../../src/grpc/service.ts";
 import { failWith } from "./answer.ts";
 
-const SERVING = { status: ServingStatus.serving } as const;
-const UNKNOWN = { status: ServingStatus.serviceUnknown } as const;
+export class HealthService {
+  #status: number = ServingStatus.notServing;
+  /** Streams that asked for the member's health. */
+  readonly #watching = new Set<ServerCall>();
 
-export function check(call: ServerCall, message: Uint8Array): void {
-  if (decodeHealthCheckRequest(message).service === "")
-    call.reply(encodeHealthCheckResponse(SERVING));
-  else call.end(Status.notFound, "unknown service");
-}
+  /** A linearizable read has succeeded. */
+  setServing(): void {
+    this.#status = ServingStatus.serving;
+    for (const call of this.#watching) this.#tell(call);
+  }
 
-/** Says how it is, and then nothing: it does not change while the member serves. */
-export function openWatch(call: ServerCall): StreamReceiver {
-  return {
-    onMessage(message) {
-      try {
-        const known = decodeHealthCheckRequest(message).service === "";
-        call.send(encodeHealthCheckResponse(known ? SERVING : UNKNOWN));
-      } catch (error) {
-        failWith(call, error);
-      }
-    },
-    onHalfClose() {},
-    onClose() {},
-  };
+  check(call: ServerCall, message: Uint8Array): void {
+    try {
+      const { service } = decodeHealthCheckRequest(message);
+      if (service !== "") call.end(Status.notFound, "unknown service");
+      else call.reply(encodeHealthCheckResponse({ status: this.#status }));
+    } catch (error) {
+      failWith(call, error);
+    }
+  }
+
+  /** Says how it is, and again when it changes. */
+  openWatch(call: ServerCall): StreamReceiver {
+    return {
+      onMessage: (message) => {
+        try {
+          if (decodeHealthCheckRequest(message).service === "") {
+            this.#watching.add(call);
+            this.#tell(call);
+          } else {
+            call.send(encodeHealthCheckResponse({ status: ServingStatus.serviceUnknown }));
+          }
+        } catch (error) {
+          failWith(call, error);
+        }
+      },
+      onHalfClose() {},
+      onClose: () => this.#watching.delete(call),
+    };
+  }
+
+  #tell(call: ServerCall): void {
+    call.send(encodeHealthCheckResponse({ status: this.#status }));
+  }
 }

@@ -245,7 +245,7 @@ class LocalCall implements ServerCall, LocalStream {
     this.#closeReceiver();
     if (this.#method === null) return;
     const elapsedMs = performance.now() - this.#startMs;
-    this.#options.observer?.onEnd(this.#method, this.path, status, elapsedMs);
+    this.#options.observer?.onEnd(this.#method, this.path, status, elapsedMs, this);
   }
 
   /** Once the service is off the stack. */

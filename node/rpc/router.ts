@@ -19,7 +19,7 @@ import * as cluster from "./cluster.ts";
 import { downgrade } from "./downgrade.ts";
 import { abandon } from "./contender.ts";
 import * as election from "./election.ts";
-import * as health from "./health.ts";
+import type { HealthService } from "./health.ts";
 import type { Host } from "./host.ts";
 import * as kv from "./kv.ts";
 import * as lease from "./lease.ts";
@@ -37,6 +37,7 @@ export function buildRouter(
   host: Host,
   watchdog: StreamWatchdog,
   onError: (error: unknown, where: string) => void,
+  health: HealthService,
 ): Router {
   const unary = (
     handler: Unary,
@@ -97,7 +98,7 @@ export function buildRouter(
   }
   const observe: Open = (_host, call) => openObserve(local, call);
   router.set(Election.observe.path, stream(observe, "serverStream"));
-  addOpen(router);
+  addOpen(router, health);
   return router;
 }
 
@@ -111,9 +112,14 @@ const MAINTENANCE: readonly (readonly [path: string, handler: Unary])[] = [
 ];
 
 /** What is answered to anybody, at any time. */
-function addOpen(router: Map<string, Method>): void {
-  router.set(Health.check.path, { kind: "unary", handle: health.check, onCancel: null });
-  router.set(Health.watch.path, { kind: "serverStream", open: health.openWatch });
+function addOpen(router: Map<string, Method>, health: HealthService): void {
+  const check: Method = {
+    kind: "unary",
+    handle: (call, message) => health.check(call, message),
+    onCancel: null,
+  };
+  router.set(Health.check.path, check);
+  router.set(Health.watch.path, { kind: "serverStream", open: (call) => health.openWatch(call) });
   const reflection = new Reflection(router);
   const reflect: Method = { kind: "bidiStream", open: (call) => reflection.open(call) };
   for (const path of REFLECTION_PATHS) router.set(path, reflect);

@@ -7,6 +7,7 @@ import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import { loadConfig } from "../../../../node/config.ts";
 import type { MemberLog } from "../../../../node/log.ts";
 import { LocalCalls, type Caller } from "../../../../node/rpc/local-call.ts";
+import { HealthService } from "../../../../node/rpc/health.ts";
 import { buildRouter } from "../../../../node/rpc/router.ts";
 import { StreamWatchdog } from "../../../../node/rpc/stream-watchdog.ts";
 import { serve, type Running } from "../../../../node/serve.ts";
@@ -108,7 +109,7 @@ export class AuthMember {
     const onError = (error: unknown): never => {
       throw error;
     };
-    this.#router = buildRouter(running.member, new StreamWatchdog(), onError);
+    this.#router = buildRouter(running.member, new StreamWatchdog(), onError, new HealthService());
     this.local = new LocalCalls({ router: this.#router, observer: null, onError });
     this.client = new Client(endpoint, credentials.createInsecure(), {
       "grpc.use_local_subchannel_pool": 1,
