@@ -269,7 +269,10 @@ function metadataOf(token: string, wantsLeader: boolean): Metadata {
 function failureOf(error: ServiceError | null): Failure {
   if (error === null) return { code: "internal", text: "an answer without a message", sent: true };
   const sent = error.code !== status.UNAVAILABLE || !provesUnsent(error.details);
-  return { code: codeOfStatus(error.code), text: error.details, sent };
+  const code = codeOfStatus(error.code);
+  // grpc-js tells of its own inside; whoever ran out of time, it is said alike.
+  const text = code === "deadlineExceeded" ? API_ERRORS.deadlineExceeded.text : error.details;
+  return { code, text, sent };
 }
 
 /** Whether a live member made this error, as far as that can be told. */

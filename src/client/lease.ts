@@ -145,7 +145,8 @@ export class Leases {
     const controller = new AbortController();
     this.#keepAlive.add(granted.id, granted.ttl, grantedAt, (error) => {
       controller.abort(error);
-      options.onLost?.(error);
+      // On its own: what it throws is the caller's, and must not end the renewal of other leases.
+      queueMicrotask(() => options.onLost?.(error));
     });
     return new KeptLease(this, granted, controller, () => this.#keepAlive.remove(granted.id));
   }
