@@ -70,10 +70,9 @@ export function exposeLabelled(
   help: string,
   read: () => Iterable<Sample>,
 ): void {
+  const heads = new Rendered((labels) => `${name}{${labelText(labels)}} `);
   exposition.add(name, help, type, (lines) => {
-    for (const [labels, value] of read()) {
-      lines.push(`${name}{${labelText(labels)}} ${toText(value)}`);
-    }
+    for (const [labels, value] of read()) lines.push(heads.of(labels) + toText(value));
   });
 }
 
@@ -84,39 +83,68 @@ export function exposeHistograms(
   help: string,
   read: () => Iterable<readonly [labels: Labels, histogram: HandHistogram]>,
 ): void {
+  const heads = new Rendered((labels) => new HistogramHeads(name, labels));
   exposition.add(name, help, "histogram", (lines) => {
-    for (const [labels, histogram] of read()) writeHistogram(lines, name, labels, histogram);
+    for (const [labels, histogram] of read()) writeHistogram(lines, heads.of(labels), histogram);
   });
 }
 
-function writeHistogram(lines: string[], name: string, labels: Labels, of: HandHistogram): void {
-  const own = labelText(labels);
-  const before = own === "" ? "" : `${own},`;
-  let cumulative = 0;
-  for (const [at, bound] of of.bounds.entries()) {
-    cumulative += of.counts[at] ?? 0;
-    lines.push(`${name}_bucket{${before}le="${bound}"} ${cumulative}`);
+/** What stays the same at each scrape, by the labels' object: who keeps its labels has them rendered once. */
+class Rendered<T> {
+  readonly #render: (labels: Labels) => T;
+  readonly #known = new WeakMap<Labels, T>();
+
+  constructor(render: (labels: Labels) => T) {
+    this.#render = render;
   }
-  const braced = own === "" ? "" : `{${own}}`;
-  lines.push(
-    `${name}_bucket{${before}le="+Inf"} ${of.count}`,
-    `${name}_sum${braced} ${toText(of.sum)}`,
-    `${name}_count${braced} ${of.count}`,
-  );
+
+  of(labels: Labels): T {
+    let rendered = this.#known.get(labels);
+    if (rendered === undefined) {
+      rendered = this.#render(labels);
+      this.#known.set(labels, rendered);
+    }
+    return rendered;
+  }
 }
 
-/** Rendered once for each object: who keeps its labels pays once. */
-const LABEL_TEXTS = new WeakMap<Labels, string>();
+/** The lines of one histogram up to their values. */
+class HistogramHeads {
+  readonly #before: string;
+  readonly #buckets: string[] = [];
+  readonly infinite: string;
+  readonly sum: string;
+  readonly count: string;
+
+  constructor(name: string, labels: Labels) {
+    const own = labelText(labels);
+    const braced = own === "" ? "" : `{${own}}`;
+    this.#before = `${name}_bucket{${own === "" ? "" : `${own},`}le="`;
+    this.infinite = `${this.#before}+Inf"} `;
+    this.sum = `${name}_sum${braced} `;
+    this.count = `${name}_count${braced} `;
+  }
+
+  /** Of the bucket at `at`, whose bound never changes. */
+  bucket(at: number, bound: number): string {
+    return (this.#buckets[at] ??= `${this.#before}${bound}"} `);
+  }
+}
+
+function writeHistogram(lines: string[], heads: HistogramHeads, of: HandHistogram): void {
+  const { bounds, counts } = of;
+  let cumulative = 0;
+  for (let at = 0; at < bounds.length; at++) {
+    cumulative += counts[at] ?? 0;
+    lines.push(heads.bucket(at, bounds[at] ?? 0) + cumulative);
+  }
+  lines.push(heads.infinite + of.count, heads.sum + toText(of.sum), heads.count + of.count);
+}
 
 function labelText(labels: Labels): string {
-  let text = LABEL_TEXTS.get(labels);
-  if (text === undefined) {
-    text = Object.entries(labels)
-      .map(([name, value]) => `${name}="${escapeLabel(value)}"`)
-      .join(",");
-    LABEL_TEXTS.set(labels, text);
-  }
-  return text;
+  return Object.entries(labels)
+    .map(([name, value]) => `${name}="${escapeLabel(value)}"`)
+    .join(",");
 }
 
 function toText(value: number): string {
