@@ -37,15 +37,16 @@ export async function main(args: readonly string[]): Promise<void> {
 
 async function run(config: Config): Promise<void> {
   const logger = openLog(config.logLevel, config.logOutputs, config.logFormat);
+  let running: Running | null = null;
+  let stopping = false;
   const fatal = (error: unknown): never => {
     const finding = findingOf(error);
-    if (finding !== null) restartToRebuild(config, logger, finding);
+    // A member that is to stop stops: the next start finds the damage again.
+    if (finding !== null && !stopping) restartToRebuild(config, logger, finding);
     return die(logger, finding === null ? error : named(config, finding, error));
   };
   process.on("uncaughtException", fatal);
   process.on("unhandledRejection", fatal);
-  let running: Running | null = null;
-  let stopping = false;
   const stop = (reason: string): void => {
     if (stopping) return;
     stopping = true;

@@ -65,5 +65,11 @@ export function restartToRebuild(config: Config, logger: MemberLog, finding: Fin
   logger.error({ reason, log }, "damaged: this member stops serving, to be rebuilt");
   logger.flush();
   const [, ...args] = process.argv;
-  process.execve?.(process.execPath, [process.execPath, ...process.execArgv, ...args], process.env);
+  try {
+    const again = [process.execPath, ...process.execArgv, ...args];
+    process.execve?.(process.execPath, again, process.env);
+  } catch (cause) {
+    // Whoever supervises the process starts it anew, and it finds the order.
+    logger.error({ cause: String(cause) }, "the process could not be started anew in place");
+  }
 }

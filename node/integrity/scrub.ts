@@ -23,8 +23,8 @@ export interface ScrubHost {
   readonly dataDir: DataDir;
 }
 
-/** Of one processor, by a scrub that has time. */
-const SHARE = 0.02;
+/** Of one processor, by a scrub that has time; with what each step costs around it, 2 % at most. */
+const SHARE = 0.0125;
 /** Of one processor, by one that is to be done within less than an hour: for tests, and where damage is suspected. */
 const HURRIED_SHARE = 0.5;
 const HURRIED_MS = 3_600_000;

@@ -74,6 +74,7 @@ export class Machine {
       roles: await rows(Bucket.roles),
     });
     const machine = new Machine(options, buffer, store, lessor, auth);
+    await rows(Bucket.meta); // what was read of it by name is all that should be there
     for (const [, payload] of await rows(Bucket.members)) machine.members.load(payload);
     for (const [, payload] of await rows(Bucket.alarms)) machine.alarms.load(payload);
     return machine;
