@@ -169,7 +169,7 @@ describe("quorate ctl", () => {
     "member add",
     "member add m9",
     "member add m9 http://127.0.0.1:1",
-    "member list -w json",
+    { run: "member list -w json", sorted: true },
     "member update $id --peer-urls=http://127.0.0.1:2",
     "member update $id",
     "member update zz --peer-urls=x",
