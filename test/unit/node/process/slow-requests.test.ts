@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 
 import type { MemberClient } from "../../../conformance/support/client.ts";
 import type { Cluster, Member } from "../../../conformance/support/cluster.ts";
-import { scrape } from "../../../conformance/support/scrape.ts";
+import { scrape, valueOf } from "../../../conformance/support/scrape.ts";
 import { until } from "../../../conformance/support/tools.ts";
 import { awaitLeader, withClient, withMembers } from "./support.ts";
 
@@ -50,10 +50,13 @@ async function whileOthersStall(
   await work;
 }
 
-async function awaitSlow(member: Member, path: string): Promise<Event> {
+/** The line about a request that was slow for this reason; on a busy machine others may be slow as well. */
+async function awaitSlow(member: Member, path: string, phase: string): Promise<Event> {
   let found: Event | undefined;
-  await until(`a line about a slow ${path}`, 5_000, () => {
-    found = events(member, "a request took long").find((event) => event["path"] === path);
+  await until(`a line about a ${path} that was slow by ${phase}`, 10_000, () => {
+    found = events(member, "a request took long").find(
+      (event) => event["path"] === path && number(event, phase) > STALL_MS / 2,
+    );
     return found !== undefined;
   });
   return found ?? assert.fail();
@@ -74,8 +77,7 @@ describe("a slow request", () => {
         await whileOthersStall(cluster, leader, () => get(client));
       });
 
-      const slowPut = await awaitSlow(leader, "/etcdserverpb.KV/Put");
-      assert.ok(number(slowPut, "replicateMs") > STALL_MS / 2, JSON.stringify(slowPut));
+      const slowPut = await awaitSlow(leader, "/etcdserverpb.KV/Put", "replicateMs");
       const phases = ["queueMs", "logMs", "replicateMs", "applyMs", "respondMs"];
       const sum = phases.reduce((total, phase) => total + number(slowPut, phase), 0);
       assert.ok(Math.abs(sum - number(slowPut, "ms")) <= 2, JSON.stringify(slowPut));
@@ -91,20 +93,17 @@ describe("a slow request", () => {
       });
       assert.match(String(slowPut["remote"]), /^127\.0\.0\.1:\d+$/);
 
-      const slowGet = await awaitSlow(leader, "/etcdserverpb.KV/Range");
-      assert.ok(number(slowGet, "readIndexMs") > STALL_MS / 2, JSON.stringify(slowGet));
+      const slowGet = await awaitSlow(leader, "/etcdserverpb.KV/Range", "readIndexMs");
       assert.partialDeepStrictEqual(slowGet, {
         request: { op: "range", keyBytes: SECRET_KEY.length, range: "one key" },
       });
 
       const metrics = await scrape(leader.clientUrl);
-      const counted = metrics.get("quorate_slow_requests_total")?.samples ?? [];
-      const shown = counted.map(({ labels, value }) => {
-        return `${labels.get("grpc_method")} ${labels.get("phase")} ${value}`;
-      });
-      assert.deepEqual(shown.toSorted(), ["Put replicate 1", "Range readIndex 1"]);
-      const slowReads = metrics.get("etcd_server_slow_read_indexes_total")?.samples[0]?.value;
-      assert.equal(slowReads, 1, "half a second without a quorum is a slow read index");
+      const slow = metrics.get("quorate_slow_requests_total");
+      assert.ok((valueOf(slow, { grpc_method: "Put", phase: "replicate" }) ?? 0) >= 1);
+      assert.ok((valueOf(slow, { grpc_method: "Range", phase: "readIndex" }) ?? 0) >= 1);
+      const slowReads = valueOf(metrics.get("etcd_server_slow_read_indexes_total")) ?? 0;
+      assert.ok(slowReads >= 1, "half a second without a quorum is a slow read index");
       for (const member of cluster.members) {
         assert.doesNotMatch(readFileSync(member.logFile, "utf8"), /secret/);
       }
