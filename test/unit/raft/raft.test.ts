@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { AssertionError } from "../../../src/base/assert.ts";
 import type { AppendMessage } from "../../../src/raft/message.ts";
 import { EntryKind, makeEntry } from "../../../src/raft/types.ts";
 import { Cluster } from "./cluster.ts";
@@ -147,7 +146,7 @@ describe("Raft", () => {
           commit: index(5),
           context: 0,
         }),
-      AssertionError,
+      { name: "QuorateError", code: "logCorruption" },
     );
   });
 
