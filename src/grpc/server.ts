@@ -6,6 +6,7 @@ import { Connection } from "./connection.ts";
 import { type Counters, Engine, type EngineOptions } from "./engine.ts";
 import { CLIENT_PREFACE } from "./frame.ts";
 import { Http1 } from "./http1.ts";
+import { readInPlace } from "./in-place.ts";
 import { createTlsListener, HandshakeQueue, type TlsTerms } from "./tls.ts";
 
 const PREFACE = Buffer.from(CLIENT_PREFACE, "latin1");
@@ -150,21 +151,26 @@ export class GrpcServer {
   /** Counts a new socket; false (and the end of it) beyond the cap. */
   #admit(socket: Socket): boolean {
     const { counters, limits } = this.#engine;
-    socket.on("error", ignore);
     if (this.#sockets.size >= limits.connectionsMax || this.#draining) {
       counters.connectionsRefused++;
+      socket.on("error", ignore);
       socket.destroy();
       return false;
     }
-    this.#sockets.add(socket);
     counters.connections++;
     counters.connectionsAccepted++;
+    this.#track(socket);
+    return true;
+  }
+
+  #track(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.on("error", ignore);
     socket.once("close", () => {
       this.#sockets.delete(socket);
-      counters.connections--;
+      this.#engine.counters.connections--;
       if (this.#sockets.size === 0) this.#onIdle?.();
     });
-    return true;
   }
 
   /** Reads until the bytes differ from the HTTP/2 preface or are all of it. */
@@ -181,7 +187,7 @@ export class GrpcServer {
       clearTimeout(timer);
       socket.off("close", onClose);
       socket.off("data", onData);
-      if (isHttp2) this.#serve(socket, seen);
+      if (isHttp2) this.#serveInPlace(socket, seen);
       else if (isHttp1) this.#http1.accept(socket, seen);
       else socket.destroy();
     };
@@ -190,13 +196,25 @@ export class GrpcServer {
     socket.resume();
   }
 
-  #serve(socket: Socket, first: Buffer | null): void {
+  /** HTTP/2 without TLS: what arrives is read where it lies. */
+  #serveInPlace(socket: Socket, first: Buffer): void {
+    let connection: Connection | null = null;
+    const own = readInPlace(socket, (chunk) => connection?.receive(chunk));
+    if (own !== null) {
+      this.#sockets.delete(socket);
+      this.#track(own);
+    }
+    connection = this.#serve(own ?? socket, first);
+  }
+
+  #serve(socket: Socket, first: Buffer | null): Connection {
     const connection = new Connection(this.#engine, socket, (closed) =>
       this.#connections.delete(closed),
     );
     this.#connections.add(connection);
     if (first !== null) connection.receive(first);
     if (this.#draining) connection.drain();
+    return connection;
   }
 
   #startSweeper(): void {
