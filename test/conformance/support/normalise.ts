@@ -26,7 +26,7 @@ export class Normaliser {
     text = text.replace(/\b-?\d{16,20}\b/g, (digits) =>
       this.#id(BigInt.asUintN(64, BigInt(digits))),
     );
-    text = text.replace(/\b[0-9a-f]{14,16}\b/g, (hex) => this.#id(BigInt(`0x${hex}`)));
+    text = text.replace(/\b[0-9a-f]{12,16}\b/g, (hex) => this.#id(BigInt(`0x${hex}`)));
     for (const [pattern, to] of VARIABLE) text = text.replace(pattern, to);
     return text;
   }
