@@ -1,4 +1,5 @@
 /** Counts of gRPC calls by method and status, as plain numbers on the hot path. */
+import { STATUS_NAMES } from "../src/api/catalogue.ts";
 import type { CallObserver, Method, Router, ServerCall, Status } from "../src/grpc/service.ts";
 import { GRPC_TYPE } from "../src/api/services.ts";
 import type { Sample } from "./exposition.ts";
@@ -11,27 +12,6 @@ const CLIENT_VERSIONS_MAX = 32;
 const OTHER_VERSION = "other";
 /** As etcd names a client that does not say. */
 const UNKNOWN_VERSION = "unknown";
-
-/** By gRPC status code, as the metrics spell them. */
-export const STATUS_NAMES: readonly string[] = [
-  "OK",
-  "Canceled",
-  "Unknown",
-  "InvalidArgument",
-  "DeadlineExceeded",
-  "NotFound",
-  "AlreadyExists",
-  "PermissionDenied",
-  "ResourceExhausted",
-  "FailedPrecondition",
-  "Aborted",
-  "OutOfRange",
-  "Unimplemented",
-  "Internal",
-  "Unavailable",
-  "DataLoss",
-  "Unauthenticated",
-];
 
 export interface MethodStats {
   /** As the metric names it: unary, server_stream or bidi_stream. */

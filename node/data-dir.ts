@@ -35,6 +35,7 @@ import { dirname, join } from "node:path";
 import { QuorateError } from "../src/base/errors.ts";
 import type { Logger } from "../src/base/ports.ts";
 import type { MemberId } from "../src/raft/types.ts";
+import { syncDirectoryNow } from "./sync-directory.ts";
 
 /** Formats that this program writes; it reads every lower one. */
 export const FORMATS = { log: 1, store: 1, snapshot: 1 } as const;
@@ -165,7 +166,7 @@ export class DataDir {
     if (text !== null) this.#write(name, text);
     else {
       rmSync(join(this.member, name), { force: true });
-      syncDirectory(this.member);
+      syncDirectoryNow(this.member);
     }
   }
 
@@ -196,7 +197,7 @@ export class DataDir {
     for (const { name } of entriesOf(this.wal)) {
       if (LOG_FILE.test(name)) renameSync(join(this.wal, name), join(aside, name));
     }
-    syncDirectory(this.wal);
+    syncDirectoryNow(this.wal);
   }
 
   /** Removes what is neither in use nor a part of the layout. */
@@ -246,21 +247,15 @@ export class DataDir {
     fsyncSync(file);
     closeSync(file);
     renameSync(`${path}.new`, path);
-    syncDirectory(this.member);
+    syncDirectoryNow(this.member);
   }
-}
-
-function syncDirectory(path: string): void {
-  const directory = openSync(path, "r");
-  fsyncSync(directory);
-  closeSync(directory);
 }
 
 function moveAside(path: string, aside: string): void {
   if (!existsSync(path)) return;
   rmSync(aside, { recursive: true, force: true });
   renameSync(path, aside);
-  syncDirectory(dirname(path));
+  syncDirectoryNow(dirname(path));
 }
 
 function entriesOf(directory: string): Dirent[] {

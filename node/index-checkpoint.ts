@@ -8,6 +8,7 @@ import { QuorateError } from "../src/base/errors.ts";
 import type { Machine } from "../src/machine/machine.ts";
 import type { CheckpointMark } from "../src/mvcc/checkpoint.ts";
 import type { CheckpointSource } from "../src/mvcc/restore.ts";
+import { syncDirectory } from "./sync-directory.ts";
 
 const READ_BYTES = 1024 * 1024;
 /** Fewer new records are read quickly enough at a start. */
@@ -25,12 +26,6 @@ export function checkpointPath(storePath: string): string {
 export async function openCheckpoint(storePath: string): Promise<CheckpointFile | null> {
   const file = await open(checkpointPath(storePath), "r").catch(() => null);
   return file === null ? null : new CheckpointFile(file);
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, "r");
-  await directory.sync();
-  await directory.close();
 }
 
 /** What cannot be read ends it: the index is then rebuilt from the records. */

@@ -4,7 +4,7 @@
  */
 import type { Logger } from "../src/base/ports.ts";
 import type { ServerCall, Status } from "../src/grpc/service.ts";
-import { STATUS_NAMES } from "./call-stats.ts";
+import { STATUS_NAMES } from "../src/api/catalogue.ts";
 import type { Timeline } from "./timeline.ts";
 import { isTrace, longestPhase, type Phase, type Phases } from "./trace.ts";
 

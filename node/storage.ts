@@ -20,6 +20,7 @@ import {
   START,
   STOP,
 } from "./storage-worker.ts";
+import { syncDirectory, syncDirectoryNow } from "./sync-directory.ts";
 
 export interface StorageOptions {
   /** Created with mode 0700 if absent. */
@@ -79,7 +80,7 @@ export class FileLogDevice implements LogDevice {
       if (entry.name.endsWith(TEMPORARY)) fs.unlinkSync(join(this.#directory, entry.name));
       else this.#open(entry.name);
     }
-    syncDirectory(this.#directory);
+    syncDirectoryNow(this.#directory);
     const { url } = import.meta;
     const script = new URL(`./storage-worker${url.slice(url.lastIndexOf("."))}`, url);
     const workerData: StorageWorkerData = { logControl: this.#memory, spins: options.spins ?? 0 };
@@ -178,13 +179,7 @@ export class FileLogDevice implements LogDevice {
   }
 
   async #syncDirectory(): Promise<void> {
-    if (!this.#sync) return;
-    const handle = await open(this.#directory, "r");
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
+    if (this.#sync) await syncDirectory(this.#directory);
   }
 
   async remove(name: string): Promise<void> {
@@ -282,16 +277,7 @@ function makeDirectory(directory: string): void {
   const created = fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
   if (created === undefined) return;
   for (let at = resolve(directory); at !== dirname(resolve(created)); at = dirname(at)) {
-    syncDirectory(dirname(at));
-  }
-}
-
-function syncDirectory(directory: string): void {
-  const fd = fs.openSync(directory, "r");
-  try {
-    fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
+    syncDirectoryNow(dirname(at));
   }
 }
 

@@ -1,13 +1,7 @@
 /** Deadlines of requests, as the header Grpc-Timeout sets them. */
 
-const UNIT_MS: Readonly<Record<string, number>> = {
-  H: 3_600_000,
-  M: 60_000,
-  S: 1_000,
-  m: 1,
-  u: 1e-3,
-  n: 1e-6,
-};
+import { UNIT_MS } from "../../src/grpc/timeout.ts";
+
 /** Beyond it a timer of Node's would fire at once. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 

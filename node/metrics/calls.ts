@@ -1,6 +1,7 @@
 /** grpc_server_…, as go-grpc-prometheus names them, and what etcd adds about its clients. */
 import type { GrpcServer } from "../../src/grpc/server.ts";
-import { STATUS_NAMES, type CallStats, type MethodStats } from "../call-stats.ts";
+import { STATUS_NAMES } from "../../src/api/catalogue.ts";
+import type { CallStats, MethodStats } from "../call-stats.ts";
 import {
   expose,
   exposeHistograms,

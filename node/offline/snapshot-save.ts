@@ -4,6 +4,7 @@ import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { QuorateError } from "../../src/base/errors.ts";
 import type { CommandIo } from "../commands.ts";
+import { syncDirectory } from "../sync-directory.ts";
 import { readArguments, type Usage, usageText } from "./arguments.ts";
 import { FORMAT_OPTIONS, formatOf, printResult, Progress, sizeText } from "./output.ts";
 import { Remote, REMOTE_OPTIONS } from "./remote.ts";
@@ -97,10 +98,4 @@ async function create(path: string): Promise<FileHandle> {
     const reason = error instanceof Error ? error.message : String(error);
     throw new QuorateError("configuration", `${path} cannot be written: ${reason}`, error);
   }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, "r");
-  await directory.sync();
-  await directory.close();
 }

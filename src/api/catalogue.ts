@@ -222,7 +222,8 @@ export const GRPC_STATUS: Readonly<Record<ErrorCode, number>> = {
   configuration: 9,
 };
 
-const STATUS_NAMES = [
+/** By gRPC status code, as Go and the metrics spell them. */
+export const STATUS_NAMES: readonly string[] = [
   "OK",
   "Canceled",
   "Unknown",
@@ -240,7 +241,7 @@ const STATUS_NAMES = [
   "Unavailable",
   "DataLoss",
   "Unauthenticated",
-] as const;
+];
 
 /** To be thrown where a failure must cross layers that do not know it. */
 export function toError(error: ApiError, cause?: unknown): QuorateError {

@@ -1,4 +1,5 @@
-const UNIT_MS: Readonly<Record<string, number>> = {
+/** Milliseconds of each unit of `grpc-timeout`. */
+export const UNIT_MS: Readonly<Record<string, number>> = {
   H: 3_600_000,
   M: 60_000,
   S: 1_000,
