@@ -196,6 +196,17 @@ func (s script) stm() {
 	say("stm", string(must(s.client.Get(s.ctx, "count")).Kvs[0].Value))
 }
 
+// firstAnswer is what a watch says first. etcd's members learn of a token one by one, and a watch may meet one that has not.
+func firstAnswer(ctx context.Context, client *clientv3.Client, key string, options ...clientv3.OpOption) clientv3.WatchResponse {
+	answer := <-client.Watch(ctx, key, options...)
+	unknown := func(err error) bool { return err != nil && strings.Contains(err.Error(), "invalid auth token") }
+	for tries := 0; unknown(answer.Err()) && tries < 50; tries++ {
+		time.Sleep(100 * time.Millisecond)
+		answer = <-client.Watch(ctx, key, options...)
+	}
+	return answer
+}
+
 // A member may learn a moment later than the one that was asked that users have to name themselves.
 func (s script) everyMemberRefuses(key string) {
 	for _, endpoint := range s.client.Endpoints() {
@@ -231,9 +242,9 @@ func (s script) auth() {
 	say("ann writes:", refused(ann.Put(ctx, "r/1", "x")))
 	say("ann reads all:", refused(ann.Get(ctx, "", clientv3.WithFromKey())))
 	say("ann lists:", refused(ann.UserList(ctx)))
-	denied := <-ann.Watch(ctx, "x")
+	denied := firstAnswer(ctx, ann, "x")
 	say("ann watches:", denied.Canceled, denied.Err())
-	seen := <-ann.Watch(ctx, "r/1", clientv3.WithRev(must(ann.Get(ctx, "r/1")).Kvs[0].ModRevision))
+	seen := firstAnswer(ctx, ann, "r/1", clientv3.WithRev(must(ann.Get(ctx, "r/1")).Kvs[0].ModRevision))
 	say("ann watches", string(seen.Events[0].Kv.Value))
 	session := must(concurrency.NewSession(ann))
 	say("ann locks:", concurrency.NewMutex(session, "door").Lock(ctx))
