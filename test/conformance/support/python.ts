@@ -9,7 +9,14 @@ const FOLDER = fileURLToPath(new URL("../python/", import.meta.url));
 const INSTALL_MS = 300_000;
 
 /** Where the packages are; installs them first where they are not, or where the list has changed. */
-async function packages(): Promise<string> {
+function packages(): Promise<string> {
+  return (installed ??= install());
+}
+
+/** Both sides of a comparison ask at the same time. */
+let installed: Promise<string> | null = null;
+
+async function install(): Promise<string> {
   const list = join(FOLDER, "requirements.txt");
   const digest = createHash("sha256").update(readFileSync(list)).digest("hex").slice(0, 16);
   const place = join(CACHE, `python-${digest}`);
@@ -17,11 +24,11 @@ async function packages(): Promise<string> {
   const fresh = `${place}.${process.pid}`;
   mkdirSync(fresh, { recursive: true });
   const pip = await pipCommand();
-  const install = [...pip, "install", "--quiet", "--no-deps", "--target", fresh, "-r", list];
-  const { code, stderr } = await run(install, { timeoutMs: INSTALL_MS });
+  const command = [...pip, "install", "--quiet", "--no-deps", "--target", fresh, "-r", list];
+  const { code, stderr } = await run(command, { timeoutMs: INSTALL_MS });
   if (code !== 0) {
     rmSync(fresh, { recursive: true, force: true });
-    throw new Error(`${install.join(" ")} failed:\n${stderr}`);
+    throw new Error(`${command.join(" ")} failed:\n${stderr}`);
   }
   renameSync(fresh, place);
   return place;
