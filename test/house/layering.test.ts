@@ -52,6 +52,8 @@ const TABLE: Readonly<Record<string, readonly string[]>> = {
   "node/": ["src/", "node:*", "@grpc/grpc-js", "bcryptjs", "pino", "prom-client", "yaml"],
   "operator/": ["src/base/", "src/api/", "src/client/", "node:*", "pino", "prom-client", "yaml"],
   "operator/kube/": ["src/base/", "operator/", "node:*", "@kubernetes/client-node"],
+  "operator/backup/s3.ts": ["node:*", "@aws-sdk/client-s3"],
+  "operator/backup/cron.ts": ["croner"],
 };
 
 /** The sentence to print for each import that the table does not allow. */
