@@ -8,9 +8,9 @@ export interface LocalReference {
   readonly name: string;
 }
 
-/** Where the image of the members comes from. The tag is the version. */
+/** Where the image of the members comes from. Its tag is the version. */
 export interface ImageSpec {
-  /** Repository without a tag; absent: the operator's own image. It relocates the image and nothing else. */
+  /** Repository without a tag; absent: the operator's own. It relocates the image and nothing else. */
   readonly repository?: string;
   /** When the kubelet pulls. */
   readonly pullPolicy?: "IfNotPresent" | "Always" | "Never";
@@ -28,7 +28,7 @@ export interface RetentionSpec {
 
 /** The volume of each member. */
 export interface StorageSpec {
-  /** Size of each volume. It can grow and never shrink; more than twice server.quotaBackend. */
+  /** Size of each volume, more than twice server.quotaBackend. It can grow and never shrink. */
   readonly size: string | number;
   /** StorageClass of the volumes; absent: the default one. Cannot be changed. */
   readonly storageClassName?: string;
@@ -57,13 +57,13 @@ export interface ServerSpec {
   readonly autoCompaction?: AutoCompactionSpec;
   /** Time between a leader's heartbeats. */
   readonly heartbeatInterval?: string;
-  /** Time without a leader before an election; at least five heartbeats. */
+  /** Time without a leader before an election: at least five heartbeats, at most 50s. */
   readonly electionTimeout?: string;
-  /** Further flags of quorate, without the leading hyphens. Flags that the operator sets itself are refused. */
+  /** Further flags of quorate, without the leading hyphens. Those that the operator sets itself are refused. */
   readonly extraArgs?: Readonly<Record<string, string>>;
 }
 
-/** The authority that the operator keeps for this cluster in the Secret <name>-ca. */
+/** The authority that the operator keeps for this cluster, in the Secret <name>-ca. */
 export interface OperatorCASpec {
 }
 
@@ -83,13 +83,13 @@ export interface CertManagerSpec {
   readonly issuerRef: IssuerReference;
 }
 
-/** Who signs the members' certificates: exactly one. */
+/** Who signs the members' certificates, one of three; absent: operatorCA. */
 export interface IssuerSpec {
-  /** The authority that the operator keeps for this cluster in the Secret <name>-ca. */
+  /** The authority that the operator keeps for this cluster, in the Secret <name>-ca. */
   readonly operatorCA?: OperatorCASpec;
   /** cert-manager: a Certificate is made for the cluster. */
   readonly certManager?: CertManagerSpec;
-  /** A Secret with tls.crt, tls.key and ca.crt, kept up by someone else; read again when it changes. */
+  /** A Secret with tls.crt, tls.key and ca.crt that someone else keeps up; read again when it changes. */
   readonly secretRef?: LocalReference;
 }
 
@@ -97,7 +97,7 @@ export interface IssuerSpec {
 export interface ClientTLSSpec {
   /** Mutual: clients must show a certificate. Server: only members do. */
   readonly mode?: "Mutual" | "Server";
-  /** Who signs the members' certificates: exactly one. */
+  /** Who signs the members' certificates, one of three; absent: operatorCA. */
   readonly issuer?: IssuerSpec;
   /** Further DNS names and IP addresses by which clients reach the members. */
   readonly extraNames?: readonly string[];
@@ -105,11 +105,14 @@ export interface ClientTLSSpec {
 
 /** Between members: always mutual. */
 export interface PeerTLSSpec {
-  /** Who signs the members' certificates: exactly one. */
+  /** Who signs the members' certificates, one of three; absent: operatorCA. */
   readonly issuer?: IssuerSpec;
 }
 
-/** TLS; absent: both kinds by the operator's own authority. May be changed while the cluster runs. */
+/**
+ * TLS; absent: for clients and between members, by the operator's own authority. May be changed while the
+ * cluster runs.
+ */
 export interface TLSSpec {
   /** Between clients and members. */
   readonly client?: ClientTLSSpec;
@@ -125,41 +128,41 @@ export interface AuthSpec {
 
 /** How the members are kept apart. */
 export interface SchedulingSpec {
-  /** No two members on a node: Required where there are more nodes than members, Preferred, or Ignored. */
+  /** No two members on a node. Required: rather none than a second; for where nodes outnumber members. */
   readonly hosts?: "Required" | "Preferred" | "Ignored";
-  /** Members spread evenly over zones: Required, Preferred, or Ignored. */
+  /** Members spread evenly over zones. */
   readonly zones?: "Required" | "Preferred" | "Ignored";
 }
 
 /** Labels and annotations to add. */
 export interface PodTemplateMetadata {
-  /** Labels to add; the operator's own cannot be changed. */
+  /** Labels to add. */
   readonly labels?: Readonly<Record<string, string>>;
-  /** Annotations to add; quorate.io/ is the operator's. */
+  /** Annotations to add. */
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
 /**
- * Laid over the pods that the operator makes, and wins, except over names, ports, probes and volumes that are
- * the operator's.
+ * Laid over the pods that the operator makes, and wins, except over names, ports, probes and volumes of the
+ * operator's.
  */
 export interface PodTemplateSpec {
   /** Labels and annotations to add. */
   readonly metadata?: PodTemplateMetadata;
   /**
-   * A partial PodSpec, as Kubernetes defines it: resources, nodeSelector, tolerations, priorityClassName, sidecars
-   * …. The member's container is named quorate.
+   * A partial PodSpec as Kubernetes defines it: resources, nodeSelector, tolerations, priorityClassName, sidecars
+   * and so on. The member's container is named quorate.
    */
   readonly spec?: JsonObject;
 }
 
-/** How much is given up to drains of nodes. */
+/** What drains of nodes may take away. */
 export interface DisruptionSpec {
   /** Auto: a PodDisruptionBudget that keeps a quorum of voters; none with one replica. */
   readonly podDisruptionBudget?: "Auto" | "Disabled";
 }
 
-/** How changes of version, flags and template reach the members: one pod at a time, the leader last. */
+/** How changes of version, flags and template reach the members: a pod at a time, the leader last. */
 export interface UpdateSpec {
   /** Manual: the operator restarts nothing for a change; a pod that is deleted comes back changed. */
   readonly strategy?: "Automatic" | "Manual";
@@ -173,20 +176,20 @@ export interface UpdateSpec {
 export interface RepairSpec {
   /** Manual: it reports, and repairs nothing. */
   readonly mode?: "Automatic" | "Manual";
-  /** How long a member may be not ready before something is done about it. */
+  /** How long a member may be not ready before something is done about it: from 30s to 24h. */
   readonly notReadyAfter?: string;
   /** How often its pod is made anew before the member is replaced. */
   readonly maxRecreates?: number;
   /**
-   * A member whose disk is lost, empty or corrupt, while the others have a quorum: Replace it with an empty one
-   * that joins anew, or leave it (Manual).
+   * About a member whose disk is lost, empty or corrupt while the others have a quorum. Replace: an empty one of
+   * the same name joins in its place.
    */
   readonly onDataLoss?: "Replace" | "Manual";
-  /** Nothing is done by itself when a majority is lost: a person decides, with a QuorateTask recoverQuorum. */
+  /** When a majority is lost nothing is done by itself: a person decides, with a QuorateTask recoverQuorum. */
   readonly onQuorumLoss?: "Manual";
 }
 
-/** A snapshot in a store, made by whatever: a backup whose object is gone, or etcd's own. */
+/** A snapshot in a store: of a backup whose object is gone, or etcd's own. */
 export interface StoredSnapshot {
   /** The QuorateBackupStore that holds it. */
   readonly storeRef: LocalReference;
@@ -202,21 +205,21 @@ export interface ClaimedSnapshot {
   readonly claimName: string;
   /** Path of the snapshot on the volume. */
   readonly path: string;
-  /** SHA-256 of the file; absent: the snapshot's own hash alone is checked. */
+  /** SHA-256 of the stored file; absent: the snapshot's own hash alone is checked. */
   readonly sha256?: string;
 }
 
 export interface RestoreSource {
   /** A QuorateBackup that is complete. */
   readonly backupRef?: LocalReference;
-  /** A snapshot in a store, made by whatever: a backup whose object is gone, or etcd's own. */
+  /** A snapshot in a store: of a backup whose object is gone, or etcd's own. */
   readonly store?: StoredSnapshot;
   /** A snapshot on a claim of the same namespace. */
   readonly pvc?: ClaimedSnapshot;
 }
 
 /**
- * What a new cluster begins with. Read once, at creation, and cannot be changed; to restore a cluster that
+ * What a new cluster begins with. Read at its creation alone, and cannot be changed; to restore a cluster that
  * exists, use a QuorateTask.
  */
 export interface BootstrapSpec {
@@ -244,7 +247,7 @@ export interface MonitoringSpec {
   readonly labels?: Readonly<Record<string, string>>;
 }
 
-/** Each by its name: what is refused otherwise. */
+/** What is refused otherwise, each by its name. */
 export interface UnsafeSpec {
   /** An even number of replicas: it bears no more losses than one fewer, and needs more for a quorum. */
   readonly evenReplicas?: boolean;
@@ -254,17 +257,17 @@ export interface UnsafeSpec {
 
 /** What the cluster shall be. */
 export interface QuorateClusterSpec {
-  /** Members: odd, at most 7. 0 hibernates: pods go, volumes stay. */
+  /** Members: odd, at most 7. 0 hibernates: pods go, volumes stay, and a later number wakes the cluster. */
   readonly replicas?: number;
   /**
-   * Version of Quorate: major.minor.patch; absent: the operator's own when the cluster was made. Goes up a minor
-   * at a time.
+   * Version of Quorate; absent: the operator's own when the cluster was made. It goes up a minor version at a
+   * time.
    */
   readonly version?: string;
-  /** Where the image of the members comes from. The tag is the version. */
+  /** Where the image of the members comes from. Its tag is the version. */
   readonly image?: ImageSpec;
   /**
-   * How the operator lays out pods; absent: the newest when the cluster was made. A new operator rolls nothing
+   * How the operator lays out pods; absent: the newest when the cluster was made. A new operator restarts nothing
    * until this is raised.
    */
   readonly layoutRevision?: string;
@@ -272,25 +275,28 @@ export interface QuorateClusterSpec {
   readonly storage: StorageSpec;
   /** How the members run. */
   readonly server?: ServerSpec;
-  /** TLS; absent: both kinds by the operator's own authority. May be changed while the cluster runs. */
+  /**
+   * TLS; absent: for clients and between members, by the operator's own authority. May be changed while the
+   * cluster runs.
+   */
   readonly tls?: TLSSpec;
   /** Users and roles; absent: authentication stays as it is in the store. */
   readonly auth?: AuthSpec;
   /** How the members are kept apart. */
   readonly scheduling?: SchedulingSpec;
   /**
-   * Laid over the pods that the operator makes, and wins, except over names, ports, probes and volumes that are
-   * the operator's.
+   * Laid over the pods that the operator makes, and wins, except over names, ports, probes and volumes of the
+   * operator's.
    */
   readonly podTemplate?: PodTemplateSpec;
-  /** How much is given up to drains of nodes. */
+  /** What drains of nodes may take away. */
   readonly disruption?: DisruptionSpec;
-  /** How changes of version, flags and template reach the members: one pod at a time, the leader last. */
+  /** How changes of version, flags and template reach the members: a pod at a time, the leader last. */
   readonly update?: UpdateSpec;
   /** What the operator does by itself about members that fail. */
   readonly repair?: RepairSpec;
   /**
-   * What a new cluster begins with. Read once, at creation, and cannot be changed; to restore a cluster that
+   * What a new cluster begins with. Read at its creation alone, and cannot be changed; to restore a cluster that
    * exists, use a QuorateTask.
    */
   readonly bootstrap?: BootstrapSpec;
@@ -298,17 +304,17 @@ export interface QuorateClusterSpec {
   readonly clientService?: ClientServiceSpec;
   /** Objects of the Prometheus operator, made where its resources are served. */
   readonly monitoring?: MonitoringSpec;
-  /** Enabled: only members and the operator reach the peer port. */
+  /** Enabled: a NetworkPolicy lets only members and the operator reach the peer port. */
   readonly networkPolicy?: "Enabled" | "Disabled";
-  /** Each by its name: what is refused otherwise. */
+  /** What is refused otherwise, each by its name. */
   readonly unsafe?: UnsafeSpec;
   /** The operator changes nothing; the status goes on. */
   readonly paused?: boolean;
 }
 
-/** Where the image of the members comes from. The tag is the version. */
+/** Where the image of the members comes from. Its tag is the version. */
 export interface DefaultedImageSpec {
-  /** Repository without a tag; absent: the operator's own image. It relocates the image and nothing else. */
+  /** Repository without a tag; absent: the operator's own. It relocates the image and nothing else. */
   readonly repository?: string;
   /** When the kubelet pulls. */
   readonly pullPolicy: "IfNotPresent" | "Always" | "Never";
@@ -326,7 +332,7 @@ export interface DefaultedRetentionSpec {
 
 /** The volume of each member. */
 export interface DefaultedStorageSpec {
-  /** Size of each volume. It can grow and never shrink; more than twice server.quotaBackend. */
+  /** Size of each volume, more than twice server.quotaBackend. It can grow and never shrink. */
   readonly size: string | number;
   /** StorageClass of the volumes; absent: the default one. Cannot be changed. */
   readonly storageClassName?: string;
@@ -355,9 +361,9 @@ export interface DefaultedServerSpec {
   readonly autoCompaction: DefaultedAutoCompactionSpec;
   /** Time between a leader's heartbeats. */
   readonly heartbeatInterval: string;
-  /** Time without a leader before an election; at least five heartbeats. */
+  /** Time without a leader before an election: at least five heartbeats, at most 50s. */
   readonly electionTimeout: string;
-  /** Further flags of quorate, without the leading hyphens. Flags that the operator sets itself are refused. */
+  /** Further flags of quorate, without the leading hyphens. Those that the operator sets itself are refused. */
   readonly extraArgs?: Readonly<Record<string, string>>;
 }
 
@@ -377,13 +383,13 @@ export interface DefaultedCertManagerSpec {
   readonly issuerRef: DefaultedIssuerReference;
 }
 
-/** Who signs the members' certificates: exactly one. */
+/** Who signs the members' certificates, one of three; absent: operatorCA. */
 export interface DefaultedIssuerSpec {
-  /** The authority that the operator keeps for this cluster in the Secret <name>-ca. */
+  /** The authority that the operator keeps for this cluster, in the Secret <name>-ca. */
   readonly operatorCA?: OperatorCASpec;
   /** cert-manager: a Certificate is made for the cluster. */
   readonly certManager?: DefaultedCertManagerSpec;
-  /** A Secret with tls.crt, tls.key and ca.crt, kept up by someone else; read again when it changes. */
+  /** A Secret with tls.crt, tls.key and ca.crt that someone else keeps up; read again when it changes. */
   readonly secretRef?: LocalReference;
 }
 
@@ -391,7 +397,7 @@ export interface DefaultedIssuerSpec {
 export interface DefaultedClientTLSSpec {
   /** Mutual: clients must show a certificate. Server: only members do. */
   readonly mode: "Mutual" | "Server";
-  /** Who signs the members' certificates: exactly one. */
+  /** Who signs the members' certificates, one of three; absent: operatorCA. */
   readonly issuer: DefaultedIssuerSpec;
   /** Further DNS names and IP addresses by which clients reach the members. */
   readonly extraNames?: readonly string[];
@@ -399,11 +405,14 @@ export interface DefaultedClientTLSSpec {
 
 /** Between members: always mutual. */
 export interface DefaultedPeerTLSSpec {
-  /** Who signs the members' certificates: exactly one. */
+  /** Who signs the members' certificates, one of three; absent: operatorCA. */
   readonly issuer: DefaultedIssuerSpec;
 }
 
-/** TLS; absent: both kinds by the operator's own authority. May be changed while the cluster runs. */
+/**
+ * TLS; absent: for clients and between members, by the operator's own authority. May be changed while the
+ * cluster runs.
+ */
 export interface DefaultedTLSSpec {
   /** Between clients and members. */
   readonly client: DefaultedClientTLSSpec;
@@ -413,19 +422,19 @@ export interface DefaultedTLSSpec {
 
 /** How the members are kept apart. */
 export interface DefaultedSchedulingSpec {
-  /** No two members on a node: Required where there are more nodes than members, Preferred, or Ignored. */
+  /** No two members on a node. Required: rather none than a second; for where nodes outnumber members. */
   readonly hosts: "Required" | "Preferred" | "Ignored";
-  /** Members spread evenly over zones: Required, Preferred, or Ignored. */
+  /** Members spread evenly over zones. */
   readonly zones: "Required" | "Preferred" | "Ignored";
 }
 
-/** How much is given up to drains of nodes. */
+/** What drains of nodes may take away. */
 export interface DefaultedDisruptionSpec {
   /** Auto: a PodDisruptionBudget that keeps a quorum of voters; none with one replica. */
   readonly podDisruptionBudget: "Auto" | "Disabled";
 }
 
-/** How changes of version, flags and template reach the members: one pod at a time, the leader last. */
+/** How changes of version, flags and template reach the members: a pod at a time, the leader last. */
 export interface DefaultedUpdateSpec {
   /** Manual: the operator restarts nothing for a change; a pod that is deleted comes back changed. */
   readonly strategy: "Automatic" | "Manual";
@@ -439,16 +448,16 @@ export interface DefaultedUpdateSpec {
 export interface DefaultedRepairSpec {
   /** Manual: it reports, and repairs nothing. */
   readonly mode: "Automatic" | "Manual";
-  /** How long a member may be not ready before something is done about it. */
+  /** How long a member may be not ready before something is done about it: from 30s to 24h. */
   readonly notReadyAfter: string;
   /** How often its pod is made anew before the member is replaced. */
   readonly maxRecreates: number;
   /**
-   * A member whose disk is lost, empty or corrupt, while the others have a quorum: Replace it with an empty one
-   * that joins anew, or leave it (Manual).
+   * About a member whose disk is lost, empty or corrupt while the others have a quorum. Replace: an empty one of
+   * the same name joins in its place.
    */
   readonly onDataLoss: "Replace" | "Manual";
-  /** Nothing is done by itself when a majority is lost: a person decides, with a QuorateTask recoverQuorum. */
+  /** When a majority is lost nothing is done by itself: a person decides, with a QuorateTask recoverQuorum. */
   readonly onQuorumLoss: "Manual";
 }
 
@@ -472,7 +481,7 @@ export interface DefaultedMonitoringSpec {
   readonly labels?: Readonly<Record<string, string>>;
 }
 
-/** Each by its name: what is refused otherwise. */
+/** What is refused otherwise, each by its name. */
 export interface DefaultedUnsafeSpec {
   /** An even number of replicas: it bears no more losses than one fewer, and needs more for a quorum. */
   readonly evenReplicas: boolean;
@@ -482,17 +491,17 @@ export interface DefaultedUnsafeSpec {
 
 /** What the cluster shall be. */
 export interface DefaultedClusterSpec {
-  /** Members: odd, at most 7. 0 hibernates: pods go, volumes stay. */
+  /** Members: odd, at most 7. 0 hibernates: pods go, volumes stay, and a later number wakes the cluster. */
   readonly replicas: number;
   /**
-   * Version of Quorate: major.minor.patch; absent: the operator's own when the cluster was made. Goes up a minor
-   * at a time.
+   * Version of Quorate; absent: the operator's own when the cluster was made. It goes up a minor version at a
+   * time.
    */
   readonly version?: string;
-  /** Where the image of the members comes from. The tag is the version. */
+  /** Where the image of the members comes from. Its tag is the version. */
   readonly image: DefaultedImageSpec;
   /**
-   * How the operator lays out pods; absent: the newest when the cluster was made. A new operator rolls nothing
+   * How the operator lays out pods; absent: the newest when the cluster was made. A new operator restarts nothing
    * until this is raised.
    */
   readonly layoutRevision?: string;
@@ -500,25 +509,28 @@ export interface DefaultedClusterSpec {
   readonly storage: DefaultedStorageSpec;
   /** How the members run. */
   readonly server: DefaultedServerSpec;
-  /** TLS; absent: both kinds by the operator's own authority. May be changed while the cluster runs. */
+  /**
+   * TLS; absent: for clients and between members, by the operator's own authority. May be changed while the
+   * cluster runs.
+   */
   readonly tls?: DefaultedTLSSpec;
   /** Users and roles; absent: authentication stays as it is in the store. */
   readonly auth?: AuthSpec;
   /** How the members are kept apart. */
   readonly scheduling: DefaultedSchedulingSpec;
   /**
-   * Laid over the pods that the operator makes, and wins, except over names, ports, probes and volumes that are
-   * the operator's.
+   * Laid over the pods that the operator makes, and wins, except over names, ports, probes and volumes of the
+   * operator's.
    */
   readonly podTemplate?: PodTemplateSpec;
-  /** How much is given up to drains of nodes. */
+  /** What drains of nodes may take away. */
   readonly disruption: DefaultedDisruptionSpec;
-  /** How changes of version, flags and template reach the members: one pod at a time, the leader last. */
+  /** How changes of version, flags and template reach the members: a pod at a time, the leader last. */
   readonly update: DefaultedUpdateSpec;
   /** What the operator does by itself about members that fail. */
   readonly repair: DefaultedRepairSpec;
   /**
-   * What a new cluster begins with. Read once, at creation, and cannot be changed; to restore a cluster that
+   * What a new cluster begins with. Read at its creation alone, and cannot be changed; to restore a cluster that
    * exists, use a QuorateTask.
    */
   readonly bootstrap?: BootstrapSpec;
@@ -526,9 +538,9 @@ export interface DefaultedClusterSpec {
   readonly clientService: DefaultedClientServiceSpec;
   /** Objects of the Prometheus operator, made where its resources are served. */
   readonly monitoring: DefaultedMonitoringSpec;
-  /** Enabled: only members and the operator reach the peer port. */
+  /** Enabled: a NetworkPolicy lets only members and the operator reach the peer port. */
   readonly networkPolicy: "Enabled" | "Disabled";
-  /** Each by its name: what is refused otherwise. */
+  /** What is refused otherwise, each by its name. */
   readonly unsafe: DefaultedUnsafeSpec;
   /** The operator changes nothing; the status goes on. */
   readonly paused: boolean;
@@ -664,9 +676,9 @@ export interface QuorateCluster extends KubeObject {
   status?: QuorateClusterStatus;
 }
 
-/** A claim that the Job mounts. */
+/** A claim of the same namespace, which the Job mounts. */
 export interface ClaimLocation {
-  /** Name of the PersistentVolumeClaim, in the same namespace. */
+  /** Name of the PersistentVolumeClaim. */
   readonly claimName: string;
   /** Folder on the volume; absent: its root. */
   readonly subPath?: string;
@@ -678,7 +690,7 @@ export interface BackupDestination {
   readonly storeRef?: LocalReference;
   /** Begins the key in the store; the backup's own name follows. Only with storeRef. */
   readonly path?: string;
-  /** A claim that the Job mounts. */
+  /** A claim of the same namespace, which the Job mounts. */
   readonly pvc?: ClaimLocation;
 }
 
@@ -763,7 +775,7 @@ export interface QuorateBackup extends KubeObject {
 }
 
 /**
- * Which backups of this schedule are kept: the union of all that is given. A backup is deleted only after a
+ * Which backups of this schedule are kept: the union of what is given; absent: all. One is deleted only after a
  * newer one was verified.
  */
 export interface BackupRetention {
@@ -810,7 +822,7 @@ export interface QuorateBackupScheduleSpec {
   /** How late a backup may begin and still count for its time. */
   readonly startingDeadlineSeconds?: number;
   /**
-   * Which backups of this schedule are kept: the union of all that is given. A backup is deleted only after a
+   * Which backups of this schedule are kept: the union of what is given; absent: all. One is deleted only after a
    * newer one was verified.
    */
   readonly retention?: BackupRetention;
@@ -841,7 +853,7 @@ export interface DefaultedBackupScheduleSpec {
   /** How late a backup may begin and still count for its time. */
   readonly startingDeadlineSeconds: number;
   /**
-   * Which backups of this schedule are kept: the union of all that is given. A backup is deleted only after a
+   * Which backups of this schedule are kept: the union of what is given; absent: all. One is deleted only after a
    * newer one was verified.
    */
   readonly retention?: BackupRetention;
@@ -955,7 +967,7 @@ export interface QuorateBackupStore extends KubeObject {
   status?: QuorateBackupStoreStatus;
 }
 
-/** Give space in the database files back, a member at a time, the leader last. */
+/** Give free space in the database files back, a member at a time, the leader last. */
 export interface DefragmentAction {
   /** Pods of the members; absent: all. */
   readonly members?: readonly string[];
@@ -963,35 +975,35 @@ export interface DefragmentAction {
 
 /** Hand leadership over. */
 export interface MoveLeaderAction {
-  /** Pod of the member that shall lead; absent: the one that has most of the log. */
+  /** Pod of the member that shall lead; absent: whichever has most of the log. */
   readonly to?: string;
 }
 
-/** Remove a member with its disk and let an empty one of the same name join. Needs a quorum of the others. */
+/** Remove a member with its disk, and let an empty one of the same name join. Needs a quorum of the others. */
 export interface ReplaceMemberAction {
   /** Name of its pod. */
   readonly member: string;
 }
 
-/** Let the cluster go down a minor version; set spec.version of the cluster to it afterwards. */
+/** Allow the cluster to go down a minor version; then set spec.version of the cluster to it. */
 export interface DowngradeAction {
-  /** Version to go down to: of the minor before. */
+  /** Version to go down to, of the minor version before. */
   readonly version: string;
 }
 
-/** A majority is lost for good: go on with what one member has. */
+/** A majority is lost for good: go on with what one member has. The others are wiped and join anew. */
 export interface RecoverQuorumAction {
   /** Pod of the member whose data are kept: the one with the highest term and index. */
   readonly survivor: string;
-  /** Must be true: data written since may be lost, and disks of the other members are wiped. */
+  /** Must be true: what the survivor does not have is lost. */
   readonly acknowledgeDataLoss: boolean;
 }
 
-/** Replace what the cluster holds with a snapshot. The members stop meanwhile. */
+/** Replace what the cluster holds with a snapshot. The members stop meanwhile, and their disks are wiped. */
 export interface RestoreAction {
   /** The snapshot. */
   readonly from: RestoreSource;
-  /** Must be true: data written since may be lost, and disks of the other members are wiped. */
+  /** Must be true: what was written since the snapshot is lost. */
   readonly acknowledgeDataLoss: boolean;
 }
 
@@ -1001,17 +1013,17 @@ export interface QuorateTaskSpec {
   readonly clusterRef: LocalReference;
   /** How long the task is kept once it is done or has failed. */
   readonly ttlSecondsAfterFinished?: number;
-  /** Give space in the database files back, a member at a time, the leader last. */
+  /** Give free space in the database files back, a member at a time, the leader last. */
   readonly defragment?: DefragmentAction;
   /** Hand leadership over. */
   readonly moveLeader?: MoveLeaderAction;
-  /** Remove a member with its disk and let an empty one of the same name join. Needs a quorum of the others. */
+  /** Remove a member with its disk, and let an empty one of the same name join. Needs a quorum of the others. */
   readonly replaceMember?: ReplaceMemberAction;
-  /** Let the cluster go down a minor version; set spec.version of the cluster to it afterwards. */
+  /** Allow the cluster to go down a minor version; then set spec.version of the cluster to it. */
   readonly downgrade?: DowngradeAction;
-  /** A majority is lost for good: go on with what one member has. */
+  /** A majority is lost for good: go on with what one member has. The others are wiped and join anew. */
   readonly recoverQuorum?: RecoverQuorumAction;
-  /** Replace what the cluster holds with a snapshot. The members stop meanwhile. */
+  /** Replace what the cluster holds with a snapshot. The members stop meanwhile, and their disks are wiped. */
   readonly restore?: RestoreAction;
 }
 
@@ -1021,17 +1033,17 @@ export interface DefaultedTaskSpec {
   readonly clusterRef: LocalReference;
   /** How long the task is kept once it is done or has failed. */
   readonly ttlSecondsAfterFinished: number;
-  /** Give space in the database files back, a member at a time, the leader last. */
+  /** Give free space in the database files back, a member at a time, the leader last. */
   readonly defragment?: DefragmentAction;
   /** Hand leadership over. */
   readonly moveLeader?: MoveLeaderAction;
-  /** Remove a member with its disk and let an empty one of the same name join. Needs a quorum of the others. */
+  /** Remove a member with its disk, and let an empty one of the same name join. Needs a quorum of the others. */
   readonly replaceMember?: ReplaceMemberAction;
-  /** Let the cluster go down a minor version; set spec.version of the cluster to it afterwards. */
+  /** Allow the cluster to go down a minor version; then set spec.version of the cluster to it. */
   readonly downgrade?: DowngradeAction;
-  /** A majority is lost for good: go on with what one member has. */
+  /** A majority is lost for good: go on with what one member has. The others are wiped and join anew. */
   readonly recoverQuorum?: RecoverQuorumAction;
-  /** Replace what the cluster holds with a snapshot. The members stop meanwhile. */
+  /** Replace what the cluster holds with a snapshot. The members stop meanwhile, and their disks are wiped. */
   readonly restore?: RestoreAction;
 }
 

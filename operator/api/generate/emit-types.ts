@@ -36,9 +36,11 @@ export function emitTypes(resources: readonly ResourceSchema[]): string {
 function hasDefaults(node: Node): boolean {
   if (node.kind === "list" || node.kind === "map") return hasDefaults(node.item);
   if (node.kind !== "object") return false;
-  return Object.values(node.fields).some(
-    (field) => field.value !== undefined || hasDefaults(field),
-  );
+  return Object.values(node.fields).some((field) => isFilledIn(field) || hasDefaults(field));
+}
+
+function isFilledIn({ value, implied }: Node): boolean {
+  return value !== undefined || implied !== undefined;
 }
 
 function nameOf(node: ObjectNode, view: View): string {
@@ -69,7 +71,7 @@ function withoutComments(text: string): string {
 
 function emitInterface(node: ObjectNode, name: string, view: View): string {
   const fields = Object.entries(node.fields).flatMap(([key, field]) => {
-    const given = field.required === true || (view === "defaulted" && field.value !== undefined);
+    const given = field.required === true || (view === "defaulted" && isFilledIn(field));
     const type = typeOf(field, view) + (!given && view === "status" ? " | undefined" : "");
     return [...comment(field.doc, "  "), `  readonly ${key}${given ? "" : "?"}: ${type};`];
   });

@@ -1,17 +1,19 @@
 /** QuorateBackup, QuorateBackupSchedule and QuorateBackupStore: their specs and statuses. */
-import { boolean, choice, int32, int64, list, map, object, string, time } from "./node.ts";
+import { boolean, choice, int32, int64, list, object, string, time } from "./node.ts";
 import type { ObjectNode } from "./node.ts";
-import { timeZone } from "./cluster-spec.ts";
+import { CRON } from "./cron.ts";
 import {
-  claimDestination,
+  annotations,
   conditions,
   dnsSubdomain,
   folder,
+  labels,
   localReference,
   observedGeneration,
+  timeZone,
 } from "./shared.ts";
 
-const TEXT = { maxLength: 4096 } as const;
+const TEXT = { maxLength: 32768 } as const;
 const WORD = { maxLength: 253 } as const;
 
 const destination: ObjectNode = object(
@@ -20,9 +22,26 @@ const destination: ObjectNode = object(
   {
     storeRef: localReference("A QuorateBackupStore."),
     path: folder("Begins the key in the store; the backup's own name follows. Only with storeRef."),
-    pvc: claimDestination("A claim that the Job mounts."),
+    pvc: object("ClaimLocation", "A claim of the same namespace, which the Job mounts.", {
+      claimName: dnsSubdomain("Name of the PersistentVolumeClaim.", { required: true }),
+      subPath: folder("Folder on the volume; absent: its root."),
+    }),
   },
-  { required: true },
+  {
+    required: true,
+    rules: [
+      {
+        rule: "has(self.storeRef) != has(self.pvc)",
+        message:
+          "exactly one of destination.storeRef and destination.pvc must be set: keep one and remove the other",
+      },
+      {
+        rule: "!has(self.path) || has(self.storeRef)",
+        message: "destination.path is for storeRef: with pvc, use pvc.subPath",
+        fieldPath: ".path",
+      },
+    ],
+  },
 );
 
 /** Required where a person writes it; a schedule's template holds the same. */
@@ -57,9 +76,16 @@ export function backupSpec(doc: string): ObjectNode {
   );
 }
 
-export const BACKUP_SPEC: ObjectNode = backupSpec(
-  "What to save, and where to. Cannot be changed: make another QuorateBackup.",
-);
+export const BACKUP_SPEC: ObjectNode = {
+  ...backupSpec("What to save, and where to. Cannot be changed: make another QuorateBackup."),
+  rules: [
+    {
+      rule: "self == oldSelf",
+      message:
+        "spec cannot be changed: it says what this backup was made from; create another QuorateBackup",
+    },
+  ],
+};
 
 export const BACKUP_STATUS: ObjectNode = object("QuorateBackupStatus", "What became of it.", {
   observedGeneration: observedGeneration(),
@@ -84,27 +110,29 @@ export const BACKUP_STATUS: ObjectNode = object("QuorateBackupStatus", "What bec
   conditions: conditions("Complete, Failed, Reconciling, Stalled."),
 });
 
+function kept(doc: string): ReturnType<typeof int32> {
+  return int32(doc, { minimum: 1, maximum: 1000 });
+}
+
 const retention: ObjectNode = object(
   "BackupRetention",
-  "Which backups of this schedule are kept: the union of all that is given. A backup is deleted only after a newer one was verified.",
+  "Which backups of this schedule are kept: the union of what is given; absent: all. One is deleted only after a newer one was " +
+    "verified.",
   {
-    keepLast: int32("The newest ones.", { minimum: 1, maximum: 1000 }),
-    hourly: int32("The newest of each of the last hours that have one.", {
-      minimum: 0,
-      maximum: 1000,
-    }),
-    daily: int32("The newest of each of the last days that have one.", {
-      minimum: 0,
-      maximum: 1000,
-    }),
-    weekly: int32("The newest of each of the last weeks that have one.", {
-      minimum: 0,
-      maximum: 1000,
-    }),
-    monthly: int32("The newest of each of the last months that have one.", {
-      minimum: 0,
-      maximum: 1000,
-    }),
+    keepLast: kept("The newest ones."),
+    hourly: kept("The newest of each of the last hours that have one."),
+    daily: kept("The newest of each of the last days that have one."),
+    weekly: kept("The newest of each of the last weeks that have one."),
+    monthly: kept("The newest of each of the last months that have one."),
+  },
+  {
+    rules: [
+      {
+        rule: "has(self.keepLast) || has(self.hourly) || has(self.daily) || has(self.weekly) || has(self.monthly)",
+        message:
+          "retention must say what is kept: set keepLast, hourly, daily, weekly or monthly, or remove retention to keep all",
+      },
+    ],
   },
 );
 
@@ -114,11 +142,7 @@ export const SCHEDULE_SPEC: ObjectNode = object(
   {
     schedule: string(
       'When: five fields as cron has them, "0 */6 * * *", or @hourly, @daily, @weekly, @monthly, @yearly.',
-      {
-        required: true,
-        minLength: 1,
-        maxLength: 128,
-      },
+      { required: true, maxLength: 128, pattern: CRON },
     ),
     timeZone: timeZone("Time zone of the schedule, by its IANA name."),
     suspend: boolean("Make no backups for now.", { value: false }),
@@ -142,14 +166,8 @@ export const SCHEDULE_SPEC: ObjectNode = object(
       "What is made each time.",
       {
         metadata: object("BackupTemplateMetadata", "Labels and annotations of the backups.", {
-          labels: map("Labels to add.", string("Value of the label.", { maxLength: 63 }), {
-            maxProperties: 32,
-          }),
-          annotations: map(
-            "Annotations to add.",
-            string("Value of the annotation.", { maxLength: 4096 }),
-            { maxProperties: 32 },
-          ),
+          labels: labels("Labels to add.", 32),
+          annotations: annotations("Annotations to add.", 32),
         }),
         spec: backupSpec("Spec of the backups."),
       },
@@ -184,17 +202,23 @@ const s3: ObjectNode = object(
       required: true,
       minLength: 3,
       maxLength: 63,
-      pattern: "^[a-z0-9][a-z0-9.-]*[a-z0-9]$",
+      pattern: {
+        regex: "^[a-z0-9][a-z0-9.-]*[a-z0-9]$",
+        says: "must be the name of a bucket: lowercase letters, digits, hyphens and dots",
+      },
     }),
     region: string("Region; stores that have none do not mind.", {
       value: "us-east-1",
       minLength: 1,
       maxLength: 64,
-      pattern: "^[A-Za-z0-9-]+$",
+      pattern: { regex: "^[A-Za-z0-9-]+$", says: "must be a region, such as eu-central-1" },
     }),
     endpoint: string("URL of the service; absent: Amazon's for the region.", {
       maxLength: 512,
-      pattern: "^https?://[^\\s/?#]+(/[^\\s?#]*)?$",
+      pattern: {
+        regex: "^https?://[^\\s/?#]+(/[^\\s?#]*)?$",
+        says: 'must be a URL that begins with https:// or http://, such as "https://minio.storage:9000"',
+      },
     }),
     forcePathStyle: boolean(
       "The bucket in the path instead of in the host name: most stores beside Amazon's need it.",

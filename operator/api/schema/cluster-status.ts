@@ -4,8 +4,8 @@ import { boolean, choice, int32, int64, list, object, quantity, string, time } f
 import type { ObjectNode } from "./node.ts";
 import { conditions, observedGeneration } from "./shared.ts";
 
-const HEX = { maxLength: 16, pattern: "^[0-9a-f]{1,16}$" } as const;
-const TEXT = { maxLength: 4096 } as const;
+const HEX = { maxLength: 16 } as const;
+const TEXT = { maxLength: 32768 } as const;
 const WORD = { maxLength: 253 } as const;
 
 /** What a member says of itself: a phase that is added there is missing here. */

@@ -1,40 +1,54 @@
 /** TLS of a cluster: who issues what, and who must show a certificate. */
 import { choice, list, object, string } from "./node.ts";
 import type { ObjectNode } from "./node.ts";
-import { dnsSubdomain, localReference } from "./shared.ts";
+import { dnsSubdomain, exactlyOne, localReference } from "./shared.ts";
 
+/** Implied, not kept: the API server would merge a default with the one that a person puts in later, and refuse the two. */
 function issuer(): ObjectNode {
+  const issuerRef = object(
+    "IssuerReference",
+    "The issuer.",
+    {
+      name: dnsSubdomain("Name of the issuer.", { required: true }),
+      kind: string("Kind of the issuer.", {
+        value: "Issuer",
+        maxLength: 63,
+        pattern: {
+          regex: "^[A-Z][A-Za-z0-9]*$",
+          says: "must be a kind, such as Issuer or ClusterIssuer",
+        },
+      }),
+      group: dnsSubdomain("API group of the issuer.", { value: "cert-manager.io" }),
+    },
+    { required: true },
+  );
   return object(
     "IssuerSpec",
-    "Who signs the members' certificates: exactly one.",
+    "Who signs the members' certificates, one of three; absent: operatorCA.",
     {
       operatorCA: object(
         "OperatorCASpec",
-        "The authority that the operator keeps for this cluster in the Secret <name>-ca.",
+        "The authority that the operator keeps for this cluster, in the Secret <name>-ca.",
         {},
       ),
       certManager: object(
         "CertManagerSpec",
         "cert-manager: a Certificate is made for the cluster.",
-        {
-          issuerRef: object(
-            "IssuerReference",
-            "The issuer.",
-            {
-              name: dnsSubdomain("Name of the issuer.", { required: true }),
-              kind: string("Kind of the issuer.", { value: "Issuer", minLength: 1, maxLength: 63 }),
-              group: dnsSubdomain("API group of the issuer.", { value: "cert-manager.io" }),
-            },
-            { required: true },
-          ),
-        },
+        { issuerRef },
       ),
       secretRef: localReference(
-        "A Secret with tls.crt, tls.key and ca.crt, kept up by someone else; read again when it changes.",
+        "A Secret with tls.crt, tls.key and ca.crt that someone else keeps up; read again when it changes.",
       ),
     },
     {
-      value: { operatorCA: {} },
+      implied: { operatorCA: {} },
+      rules: [
+        {
+          rule: exactlyOne(["operatorCA", "certManager", "secretRef"]),
+          message:
+            "exactly one of operatorCA, certManager and secretRef must be set: keep one issuer and remove the others",
+        },
+      ],
     },
   );
 }
@@ -54,7 +68,10 @@ const client: ObjectNode = object(
       string("A DNS name, which may begin with *., or an IP address.", {
         minLength: 1,
         maxLength: 253,
-        pattern: "^(\\*\\.)?[A-Za-z0-9:]([A-Za-z0-9:.-]*[A-Za-z0-9:])?$",
+        pattern: {
+          regex: "^(\\*\\.)?[A-Za-z0-9:]([A-Za-z0-9:.-]*[A-Za-z0-9:])?$",
+          says: 'must be a DNS name or an IP address, such as "kv.example.com", "*.kv.example.com" or "10.0.0.7"',
+        },
       }),
       { maxItems: 32, keys: [] },
     ),
@@ -65,15 +82,13 @@ const client: ObjectNode = object(
 const peer: ObjectNode = object(
   "PeerTLSSpec",
   "Between members: always mutual.",
-  {
-    issuer: issuer(),
-  },
-  { value: {} },
+  { issuer: issuer() },
+  { implied: {} },
 );
 
 /** Absent, it is what an empty object says, unless `unsafe.plaintext`. */
 export const tls: ObjectNode = object(
   "TLSSpec",
-  "TLS; absent: both kinds by the operator's own authority. May be changed while the cluster runs.",
+  "TLS; absent: for clients and between members, by the operator's own authority. May be changed while the cluster runs.",
   { client, peer },
 );

@@ -17,24 +17,34 @@ export interface Rule {
   readonly message: string;
   /** Relative to the node, as `.replicas`. */
   readonly fieldPath?: string;
-  readonly reason?: "FieldValueInvalid" | "FieldValueForbidden" | "FieldValueRequired";
 }
 
 /** What every node may say. */
 export interface Common {
   /** What `kubectl explain` shows. */
   readonly doc: string;
-  /** Given by the API server where the field is absent. */
+  /** Given by the API server where the field is absent, and kept in the object from then on. */
   readonly value?: Json;
+  /**
+   * Taken by the operator where the field is absent, and not kept: what is one of several by its presence must not be
+   * there beside what a person puts in later.
+   */
+  readonly implied?: Json;
   /** Must be given by whoever writes the object. Neither this nor `value`: may be absent for good. */
   readonly required?: true;
   readonly rules?: readonly Rule[];
 }
 
+/** A regular expression (RE2) for the whole of a string, and how to put it right when it does not match. */
+export interface Pattern {
+  readonly regex: string;
+  readonly says: string;
+}
+
 export interface StringNode extends Common {
   readonly kind: "string";
   readonly enum?: readonly string[];
-  readonly pattern?: string;
+  readonly pattern?: Pattern;
   readonly minLength?: number;
   readonly maxLength?: number;
   readonly format?: "date-time";
@@ -76,6 +86,8 @@ export interface ObjectNode extends Common {
   readonly kind: "object";
   /** Of the TypeScript interface. */
   readonly name: string;
+  /** Applied as one value: fields of different writers are not merged. */
+  readonly atomic?: true;
   readonly fields: Readonly<Record<string, Node>>;
 }
 
@@ -96,7 +108,7 @@ export type Node =
 
 export interface PrinterColumn {
   readonly name: string;
-  readonly type: "string" | "integer" | "date";
+  readonly type: "string" | "integer" | "boolean" | "date";
   readonly jsonPath: string;
   readonly description: string;
   /** 1: only with `-o wide`. */
@@ -114,6 +126,8 @@ export interface ResourceSchema {
   /** On the object as a whole: `self.metadata.name`, and transitions of the spec. */
   readonly rules: readonly Rule[];
   readonly columns: readonly PrinterColumn[];
+  /** Paths of fields by which lists can be asked for. */
+  readonly selectable?: readonly string[];
   readonly scale?: {
     readonly specReplicasPath: string;
     readonly statusReplicasPath: string;

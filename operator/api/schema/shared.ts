@@ -1,30 +1,82 @@
 /** What more than one of the resources is made of. */
-import { type ListNode, type ObjectNode, type StringNode } from "./node.ts";
-import { choice, int64, list, object, string, time } from "./node.ts";
+import type { IntegerNode, ListNode, ObjectNode, Pattern, Rule, StringNode } from "./node.ts";
+import { choice, int64, list, map, object, string, time } from "./node.ts";
 
-/** RFC 1123, as names of objects must be. */
-const DNS_LABEL = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
-const DNS_SUBDOMAIN = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+const LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
 
-/** A duration as Go writes it: "100ms", "1m30s". */
-export const DURATION: string = "^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$";
+export const DURATION: Pattern = {
+  regex: "^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$",
+  says: 'must be a duration with its units, such as "100ms", "5m" or "1h30m"',
+};
 
-/** Version of Quorate: major.minor.patch, and what may follow a hyphen. */
-export const VERSION: string =
-  "^(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)(-[0-9A-Za-z-]+(\\.[0-9A-Za-z-]+)*)?$";
+export const QUORATE_VERSION: Pattern = {
+  regex:
+    "^(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)(-[0-9A-Za-z-]+(\\.[0-9A-Za-z-]+)*)?$",
+  says: 'must be major.minor.patch without a leading v, such as "1.4.2": it is a version, not a tag',
+};
+
+const SHA256: Pattern = {
+  regex: "^[0-9a-f]{64}$",
+  says: "must be a SHA-256 in lowercase hexadecimal: 64 digits, as sha256sum prints it",
+};
+
+/** Names of the zone database; whether there is such a zone is seen only when it is used. */
+const TIME_ZONE: Pattern = {
+  regex: "^[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$",
+  says: 'must be the IANA name of a time zone, such as "Etc/UTC" or "Europe/Berlin"',
+};
 
 type StringOptions = Partial<Omit<StringNode, "kind" | "doc">>;
 
 export function dnsLabel(doc: string, options: StringOptions = {}): StringNode {
-  return string(doc, { pattern: DNS_LABEL, maxLength: 63, minLength: 1, ...options });
+  const pattern = {
+    regex: `^${LABEL}$`,
+    says: "must be a name of lowercase letters, digits and hyphens that begins and ends with a letter or digit",
+  };
+  return string(doc, { pattern, maxLength: 63, minLength: 1, ...options });
 }
 
 export function dnsSubdomain(doc: string, options: StringOptions = {}): StringNode {
-  return string(doc, { pattern: DNS_SUBDOMAIN, maxLength: 253, minLength: 1, ...options });
+  const pattern = {
+    regex: `^${LABEL}(\\.${LABEL})*$`,
+    says: "must be a name of lowercase letters, digits, hyphens and dots that begins and ends with a letter or digit",
+  };
+  return string(doc, { pattern, maxLength: 253, minLength: 1, ...options });
 }
 
-export function duration(doc: string, options: StringOptions = {}): StringNode {
+/** @param rules about the duration as a whole; they are asked only of what is one. */
+export function duration(
+  doc: string,
+  options: { readonly value: string; readonly rules?: readonly Rule[] },
+): StringNode {
   return string(doc, { pattern: DURATION, maxLength: 32, ...options });
+}
+
+/** In a rule: whether the string `expression` is a duration, so that what follows can take it for one. */
+export function isDuration(expression: string): string {
+  return `${expression}.matches(${celString(DURATION.regex)})`;
+}
+
+/** A string literal of CEL. */
+export function celString(text: string): string {
+  return `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
+}
+
+/** In a rule: that exactly one of the fields of `self` is there. */
+export function exactlyOne(fields: readonly string[]): string {
+  return `[${fields.map((field) => `has(self.${field})`).join(", ")}].filter(given, given).size() == 1`;
+}
+
+/** In a rule on the parent: that an optional field is as it was. Rules on the field itself miss its coming and going. */
+export function unchanged(field: string): string {
+  return (
+    `has(self.${field}) == has(oldSelf.${field}) && ` +
+    `(!has(self.${field}) || self.${field} == oldSelf.${field})`
+  );
+}
+
+export function timeZone(doc: string): StringNode {
+  return string(doc, { value: "Etc/UTC", maxLength: 64, pattern: TIME_ZONE });
 }
 
 /** Names an object of the same namespace. */
@@ -32,89 +84,68 @@ export function localReference(
   doc: string,
   options: { readonly required?: true } = {},
 ): ObjectNode {
-  return object(
-    "LocalReference",
-    doc,
-    { name: dnsSubdomain("Name of the object, in the same namespace.", { required: true }) },
-    options,
-  );
+  const name = dnsSubdomain("Name of the object, in the same namespace.", { required: true });
+  return object("LocalReference", doc, { name }, { atomic: true, ...options });
 }
 
 /** A folder inside of a bucket or a volume: no way out of it. */
 export function folder(doc: string): StringNode {
   return string(doc, {
+    minLength: 1,
     maxLength: 512,
-    pattern: "^[A-Za-z0-9!_.*'()-][A-Za-z0-9!_.*'()/-]*$",
+    pattern: {
+      regex: "^[A-Za-z0-9!_.*()-][A-Za-z0-9!_.*()/-]*$",
+      says: "must be a path without a leading slash, of letters, digits and !_.*()-",
+    },
     rules: [
       {
         rule: "!self.split('/').exists(part, part == '..' || part == '.')",
-        message: 'must not hold "." or ".." as a part: write the path out',
+        message: 'must not have "." or ".." as a part: write the path out',
       },
     ],
   });
 }
 
-/** A claim of the same namespace, and a folder on it. */
-export function claimDestination(doc: string): ObjectNode {
-  return object("ClaimLocation", doc, {
-    claimName: dnsSubdomain("Name of the PersistentVolumeClaim, in the same namespace.", {
-      required: true,
-    }),
-    subPath: folder("Folder on the volume; absent: its root."),
-  });
+export function labels(doc: string, maxProperties: number): ReturnType<typeof map> {
+  return map(doc, string("Value of the label.", { maxLength: 63 }), { maxProperties });
+}
+
+export function annotations(doc: string, maxProperties: number): ReturnType<typeof map> {
+  return map(doc, string("Value of the annotation.", { maxLength: 4096 }), { maxProperties });
 }
 
 /** Where to restore from: one of three. */
-export function restoreSource(
-  name: string,
-  doc: string,
-  options: { readonly required?: true } = {},
-): ObjectNode {
-  return object(
-    name,
-    doc,
+export function restoreSource(doc: string, options: { readonly required?: true } = {}): ObjectNode {
+  const sha256 = string(
+    "SHA-256 of the stored file; absent: the snapshot's own hash alone is checked.",
+    { pattern: SHA256, maxLength: 64 },
+  );
+  const store = object(
+    "StoredSnapshot",
+    "A snapshot in a store: of a backup whose object is gone, or etcd's own.",
     {
-      backupRef: localReference("A QuorateBackup that is complete."),
-      store: object(
-        "StoredSnapshot",
-        "A snapshot in a store, made by whatever: a backup whose object is gone, or etcd's own.",
-        {
-          storeRef: localReference("The QuorateBackupStore that holds it.", { required: true }),
-          key: string("Key of the snapshot in the bucket.", {
-            required: true,
-            minLength: 1,
-            maxLength: 1024,
-          }),
-          sha256: checksum(
-            "SHA-256 of the stored file; absent: the snapshot's own hash alone is checked.",
-          ),
-        },
-      ),
-      pvc: object("ClaimedSnapshot", "A snapshot on a claim of the same namespace.", {
-        claimName: dnsSubdomain("Name of the PersistentVolumeClaim.", { required: true }),
-        path: string("Path of the snapshot on the volume.", {
-          required: true,
-          minLength: 1,
-          maxLength: 1024,
-        }),
-        sha256: checksum("SHA-256 of the file; absent: the snapshot's own hash alone is checked."),
+      storeRef: localReference("The QuorateBackupStore that holds it.", { required: true }),
+      key: string("Key of the snapshot in the bucket.", {
+        required: true,
+        minLength: 1,
+        maxLength: 1024,
       }),
-    },
-    {
-      ...options,
-      rules: [
-        {
-          rule: "[has(self.backupRef), has(self.store), has(self.pvc)].filter(given, given).size() == 1",
-          message:
-            "exactly one of backupRef, store and pvc must be set: name one source and remove the others",
-        },
-      ],
+      sha256,
     },
   );
-}
-
-function checksum(doc: string): StringNode {
-  return string(doc, { pattern: "^[0-9a-f]{64}$", maxLength: 64 });
+  const pvc = object("ClaimedSnapshot", "A snapshot on a claim of the same namespace.", {
+    claimName: dnsSubdomain("Name of the PersistentVolumeClaim.", { required: true }),
+    path: { ...folder("Path of the snapshot on the volume."), required: true },
+    sha256,
+  });
+  const message =
+    "exactly one of backupRef, store and pvc must be set: name one snapshot and remove the others";
+  return object(
+    "RestoreSource",
+    doc,
+    { backupRef: localReference("A QuorateBackup that is complete."), store, pvc },
+    { ...options, rules: [{ rule: exactlyOne(["backupRef", "store", "pvc"]), message }] },
+  );
 }
 
 /** The standard list, as Kubernetes' own kinds have it. */
@@ -130,7 +161,6 @@ export function conditions(doc: string): ListNode {
       required: true,
       minLength: 1,
       maxLength: 1024,
-      pattern: "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
     }),
     message: string("Why, in a sentence for people, with what to do about it.", {
       required: true,
@@ -141,6 +171,16 @@ export function conditions(doc: string): ListNode {
 }
 
 /** Of every status: what the reader compares with metadata.generation. */
-export function observedGeneration(): ReturnType<typeof int64> {
+export function observedGeneration(): IntegerNode {
   return int64("Generation of the spec that this status is about.", { minimum: 0 });
+}
+
+/** On the object: its name has room for what is derived from it. The API server's own limit is 253. */
+export function nameRule(maxLength: number, why: string): Rule {
+  return {
+    rule: `self.metadata.name.size() <= ${maxLength} && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')`,
+    message:
+      `metadata.name must have at most ${maxLength} lowercase letters, digits and hyphens, and begin with a letter: ` +
+      `${why}. Choose a shorter name`,
+  };
 }
