@@ -6,7 +6,7 @@ import type { Logger } from "../src/base/ports.ts";
 import type { Member } from "../src/machine/members.ts";
 import type { MemberId } from "../src/raft/types.ts";
 import type { Config } from "./config.ts";
-import type { Identity } from "./data-dir.ts";
+import { type Identity, NO_FENCE } from "./data-dir.ts";
 import { clusterId, memberId } from "./ids.ts";
 import { describePeer } from "./peer/calls.ts";
 import type { PeerDialer } from "./peer/dialer.ts";
@@ -59,6 +59,7 @@ export function bootstrapNew(config: Config, incarnation: bigint = FIRST_INCARNA
       clusterId: clusterId(ids),
       memberId: memberId(own, token, null),
       incarnation,
+      ...NO_FENCE,
     },
     members,
     peers: [],
@@ -75,52 +76,121 @@ function checkAdvertised(config: Config, own: readonly string[]): void {
   );
 }
 
+/** What the cluster that a member is to join says of it. */
+export type Place =
+  | { readonly kind: "found"; readonly birth: Birth; readonly started: boolean }
+  /** Nobody answers yet, or nobody names this member (`answered`); `reason` says so of each that was asked. */
+  | { readonly kind: "missing"; readonly answered: boolean; readonly reason: string };
+
 /** Finds itself, by its peer URLs, among the members that the running cluster names. */
 export async function bootstrapExisting(
   config: Config,
   dial: PeerDialer,
   logger: Logger,
 ): Promise<Birth> {
-  const own = new Set(config.initialCluster.get(config.name) ?? config.advertisePeerUrls);
-  const others = [...config.initialCluster.values()].flat().filter((url) => !own.has(url));
+  const { own, others } = splitCluster(config);
   if (others.length === 0) {
     throw new QuorateError(
       "configuration",
       "--initial-cluster-state=existing needs the other members in --initial-cluster: add them",
     );
   }
-  for (let attempt = 1; attempt <= JOIN_ATTEMPTS; attempt++) {
-    for (const url of others) {
-      const described = await describePeer(dial, url, ASK_DEADLINE_MS).catch((error: unknown) => {
-        logger.warn(
-          { url, reason: QuorateError.from(error).message },
-          "a member does not answer yet",
-        );
-        return null;
-      });
-      if (described === null) continue;
-      const birth = findSelf(described, own);
-      if (birth !== null) return birth;
-      logger.warn({ url }, "the cluster does not name this member's peer URLs yet");
-    }
+  return await awaitPlace({ urls: others, own, clusterId: null }, JOIN_ATTEMPTS, dial, logger);
+}
+
+/**
+ * For a member that has joined and was stopped before it had the state: whom it gets it from. `known`: where the others were
+ * when it joined. Under an operator it waits for as long as it takes.
+ */
+export async function findPeers(
+  config: Config,
+  known: readonly string[],
+  { clusterId: wanted }: Identity,
+  { dial, logger }: { readonly dial: PeerDialer; readonly logger: Logger },
+): Promise<readonly Member[]> {
+  const { own, others } = splitCluster(config);
+  const search = { urls: [...new Set([...others, ...known])], own, clusterId: wanted };
+  const attempts = config.bootDir === null ? JOIN_ATTEMPTS : Number.POSITIVE_INFINITY;
+  return (await awaitPlace(search, attempts, dial, logger)).peers;
+}
+
+interface Search {
+  /** Whom to ask. */
+  readonly urls: readonly string[];
+  /** Peer URLs of this member. */
+  readonly own: ReadonlySet<string>;
+  /** The answer of another cluster does not count; null: any does. */
+  readonly clusterId: bigint | null;
+}
+
+function splitCluster(config: Config): {
+  readonly own: ReadonlySet<string>;
+  readonly others: readonly string[];
+} {
+  const own = new Set(config.initialCluster.get(config.name) ?? config.advertisePeerUrls);
+  const others = [...config.initialCluster.values()].flat().filter((url) => !own.has(url));
+  return { own, others };
+}
+
+async function awaitPlace(
+  search: Search,
+  attempts: number,
+  dial: PeerDialer,
+  logger: Logger,
+): Promise<Birth> {
+  let told = "";
+  for (let attempt = 1; attempt <= attempts; attempt++) {
+    const place = await findPlace(search, dial);
+    if (place.kind === "found") return place.birth;
+    if (place.reason !== told) logger.warn({ reason: place.reason }, "no place in a cluster yet");
+    told = place.reason;
     await new Promise((resolve) => setTimeout(resolve, JOIN_RETRY_MS));
   }
   throw new QuorateError(
     "configuration",
-    `no member of the cluster names ${[...own].join(",")}: run 'member add' with these peer URLs first`,
+    `no member of the cluster names ${[...search.own].join(",")}: run 'member add' with these peer URLs first`,
   );
 }
 
-function findSelf(described: DescribeResponse, own: ReadonlySet<string>): Birth | null {
-  const self = described.members.find((member) => member.peerUrls.some((url) => own.has(url)));
-  if (self === undefined) return null;
+/** Asks each in turn, once. */
+export async function findPlace(
+  { urls, own, clusterId: wanted }: Search,
+  dial: PeerDialer,
+): Promise<Place> {
+  const reasons: string[] = [];
+  let answered = false;
+  for (const url of urls) {
+    let described: DescribeResponse;
+    try {
+      described = await describePeer(dial, url, ASK_DEADLINE_MS);
+    } catch (error) {
+      reasons.push(`${url} does not answer (${QuorateError.from(error).message})`);
+      continue;
+    }
+    answered = true;
+    if (wanted !== null && described.clusterId !== wanted) {
+      reasons.push(`${url} is of cluster ${described.clusterId.toString(16)}`);
+      continue;
+    }
+    const self = described.members.find((each) => each.peerUrls.some((one) => own.has(one)));
+    // Who has started once has told its name.
+    if (self !== undefined) {
+      return { kind: "found", birth: joinAs(self.id, described), started: self.name !== "" };
+    }
+    reasons.push(`${url} does not name the peer URLs of this member`);
+  }
+  return { kind: "missing", answered, reason: reasons.join("; ") };
+}
+
+function joinAs(id: bigint, described: DescribeResponse): Birth {
   return {
     identity: {
       clusterId: described.clusterId,
-      memberId: self.id as MemberId,
+      memberId: id as MemberId,
       incarnation: described.incarnation,
+      ...NO_FENCE,
     },
     members: null,
-    peers: described.members.map(({ id, peerUrls }) => storedMember({ id, peerUrls })),
+    peers: described.members.map((each) => storedMember({ id: each.id, peerUrls: each.peerUrls })),
   };
 }

@@ -4,7 +4,8 @@ import { QuorateError } from "../src/base/errors.ts";
 import { readAuth, type AuthConfig } from "./auth-token.ts";
 import { parseDuration } from "./duration.ts";
 import { type IntegrityConfig, readIntegrity } from "./integrity/settings.ts";
-import { parsePeerUrl, Reader, refuse, toPlainUrl } from "./reader.ts";
+import { parseInitialCluster } from "./initial-cluster.ts";
+import { Reader, refuse, toPlainUrl } from "./reader.ts";
 import { readSettings, type Settings, type SettingsSource } from "./settings.ts";
 import { readTlsSettings, type TlsSettings } from "./tls/settings.ts";
 
@@ -23,6 +24,8 @@ export interface Config extends AuthConfig {
   readonly initialCluster: ReadonlyMap<string, readonly string[]>;
   readonly initialClusterState: "new" | "existing";
   readonly initialClusterToken: string;
+  /** Where an operator puts this member's boot file; null: the flags say how it begins. */
+  readonly bootDir: string | null;
   readonly clientTls: TlsSettings;
   readonly peerTls: TlsSettings;
   readonly heartbeatMs: number;
@@ -206,31 +209,34 @@ function memberFields(read: Reader, name: string): MemberFields {
   };
 }
 
-type ClusterFields = Pick<Config, "initialCluster" | "initialClusterState" | "initialClusterToken">;
+type ClusterFields = Pick<
+  Config,
+  "initialCluster" | "initialClusterState" | "initialClusterToken" | "bootDir"
+>;
 
 function clusterFields(read: Reader, name: string, advertised: readonly string[]): ClusterFields {
+  const bootDir = read.text("boot-dir");
+  if (bootDir !== "") refuseBesideBootDir(read);
   const text = read.text("initial-cluster");
-  const initialCluster = new Map<string, string[]>();
-  if (text === "") initialCluster.set(name, [...advertised]);
-  for (const part of text === "" ? [] : text.split(",")) {
-    const [memberName, url] = splitOnce(part.trim(), "=");
-    if (memberName === "" || url === null) {
-      refuse(`--initial-cluster: '${part}' must be written name=peer-url`);
-    }
-    const urls = initialCluster.get(memberName) ?? [];
-    urls.push(toPlainUrl(parsePeerUrl("initial-cluster", url)));
-    initialCluster.set(memberName, urls);
-  }
-  if (
-    new Set([...initialCluster.values()].flat()).size !== [...initialCluster.values()].flat().length
-  ) {
-    refuse("--initial-cluster names one peer URL twice: give each member its own");
-  }
+  const initialCluster =
+    text === ""
+      ? new Map([[name, [...advertised]]])
+      : parseInitialCluster("--initial-cluster", text);
   return {
     initialCluster,
     initialClusterState: read.oneOf("initial-cluster-state", ["new", "existing"]),
     initialClusterToken: read.text("initial-cluster-token"),
+    bootDir: bootDir === "" ? null : bootDir,
   };
+}
+
+/** Two who say how a new member begins are one too many. */
+function refuseBesideBootDir(read: Reader): void {
+  for (const name of ["initial-cluster", "initial-cluster-state", "initial-cluster-token"]) {
+    if (read.given(name)) {
+      refuse(`--boot-dir holds what a new member needs to know: remove --${name}`);
+    }
+  }
 }
 
 type LimitFields = Pick<
@@ -308,9 +314,4 @@ function budgetFields(read: Reader): BudgetFields {
     watchStreamBytes: read.atLeast("watch-stream-bytes", 64 * 1024),
     walSegmentBytes: read.atLeast("wal-segment-bytes", 4 * MIB),
   };
-}
-
-function splitOnce(text: string, separator: string): readonly [string, string | null] {
-  const at = text.indexOf(separator);
-  return at < 0 ? [text, null] : [text.slice(0, at), text.slice(at + separator.length)];
 }

@@ -4,7 +4,8 @@
  * ```
  * <data-dir>/member/        created 0700; the mode of data-dir itself only warns
  *   FORMAT                  formats of log, store and snapshot: refused if newer than this program
- *   IDENTITY                cluster id, member id, incarnation: JSON, one line, written once
+ *   IDENTITY                cluster id, member id, incarnations, the boot ticket used last: JSON, one line
+ *   REMOVED                 only after the member was removed: it never starts again (under an operator)
  *   LOCK/                   held by the process that uses the directory (a LevelDB lock: released with the process)
  *   STORE                   name of the store directory in use: changes when a received state is adopted
  *   store.<n>/              LevelDB
@@ -41,14 +42,25 @@ import { syncDirectoryNow } from "./sync-directory.ts";
 export const FORMATS = { log: 1, store: 1, snapshot: 1 } as const;
 
 const MEMBER_ENTRY =
-  /^(?:(?:FORMAT|IDENTITY|STORE|PEERS|REPAIR|LIFE)(?:\.new)?|LOCK|wal|damaged|store\.\d+)$/;
+  /^(?:(?:FORMAT|IDENTITY|STORE|PEERS|REPAIR|REMOVED|LIFE)(?:\.new)?|LOCK|wal|damaged|store\.\d+)$/;
 const LOG_FILE = /^(?:[0-9a-f]{16}\.wal|vote)(?:\.tmp)?$/;
 
 export interface Identity {
   readonly clusterId: bigint;
   readonly memberId: MemberId;
+  /** Tells clusters apart that began with equal flags: what they were restored from. */
   readonly incarnation: bigint;
+  /** Counts recoveries of the cluster, as its operator does (src/api/boot.ts); 1 before the first, and without one. */
+  readonly fenceIncarnation: number;
+  /** Of the boot ticket that this disk used last; null: none. */
+  readonly usedNonce: string | null;
 }
+
+/** The fence's part of an identity that no operator's ticket made. */
+export const NO_FENCE: Pick<Identity, "fenceIncarnation" | "usedNonce"> = {
+  fenceIncarnation: 1,
+  usedNonce: null,
+};
 
 /** Paths below one data directory. */
 export class DataDir {
@@ -116,7 +128,14 @@ export class DataDir {
     if (clusterId === undefined || memberId === undefined || incarnation === undefined) {
       throw new QuorateError("corruption", `${path} is incomplete`);
     }
-    return { clusterId, memberId: memberId as MemberId, incarnation };
+    const { fenceIncarnation, usedNonce } = fenceOf(path, found);
+    return {
+      clusterId,
+      memberId: memberId as MemberId,
+      incarnation,
+      fenceIncarnation,
+      usedNonce,
+    };
   }
 
   /** The last step of becoming a member: until it is written the directory counts as empty. */
@@ -128,6 +147,10 @@ export class DataDir {
         clusterId: identity.clusterId.toString(16),
         memberId: identity.memberId.toString(16),
         incarnation: identity.incarnation.toString(16),
+        ...(identity.fenceIncarnation === NO_FENCE.fenceIncarnation
+          ? {}
+          : { fenceIncarnation: identity.fenceIncarnation }),
+        ...(identity.usedNonce === null ? {} : { usedNonce: identity.usedNonce }),
       }),
     );
   }
@@ -168,6 +191,16 @@ export class DataDir {
       rmSync(join(this.member, name), { force: true });
       syncDirectoryNow(this.member);
     }
+  }
+
+  /** The tombstone of a member that was removed lies here. */
+  get isRemoved(): boolean {
+    return existsSync(join(this.member, "REMOVED"));
+  }
+
+  /** Writes the tombstone: nobody who asks `isRemoved` starts here again. */
+  bury(reason: string): void {
+    this.#write("REMOVED", reason);
   }
 
   /** What the last process left of itself; null if it ended as it should. */
@@ -275,4 +308,16 @@ function readJson(path: string): Readonly<Record<string, unknown>> {
 function hex(path: string, value: unknown): bigint {
   if (typeof value === "string" && /^[0-9a-f]{1,16}$/.test(value)) return BigInt(`0x${value}`);
   throw new QuorateError("corruption", `${path} holds no valid identity`);
+}
+
+/** Absent in a directory that no operator's ticket made, and in those of older releases. */
+function fenceOf(
+  path: string,
+  { fenceIncarnation = NO_FENCE.fenceIncarnation, usedNonce = null }: Record<string, unknown>,
+): Pick<Identity, "fenceIncarnation" | "usedNonce"> {
+  const counts = typeof fenceIncarnation === "number" && Number.isSafeInteger(fenceIncarnation);
+  if (counts && fenceIncarnation >= 1 && (usedNonce === null || typeof usedNonce === "string")) {
+    return { fenceIncarnation, usedNonce };
+  }
+  throw new QuorateError("corruption", `${path} holds no valid fence`);
 }

@@ -55,6 +55,12 @@ const CLUSTER: readonly Flag[] = [
   flag("initial-cluster-state", "text", "new", "new, or existing to join a running cluster"),
   flag("initial-cluster-token", "text", "etcd-cluster", "keeps clusters with equal URLs apart"),
   flag("advertise-client-urls", "urls", "http://localhost:2379", "client URLs told to clients"),
+  flag(
+    "boot-dir",
+    "text",
+    "",
+    "where an operator says, in <name>.json, how this member begins; instead of --initial-cluster",
+  ),
 ];
 
 const LIMITS: readonly Flag[] = [

@@ -1,4 +1,4 @@
-/** /health, /livez and /readyz, as etcd answers them. */
+/** /health, /livez and /readyz, as etcd answers them, and /ready. */
 import { AlarmType } from "../src/api/gen/maintenance.ts";
 import { QuorateError } from "../src/base/errors.ts";
 import type { HttpResponse } from "../src/grpc/service.ts";
@@ -102,6 +102,31 @@ export async function probes(
     return { status: 503, headers: TEXT, body: `${lines.join("\n")}\n${name} check failed\n` };
   const body = query.has("verbose") ? `${lines.join("\n")}\n${name} check passed\n` : "ok\n";
   return { status: 200, headers: TEXT, body };
+}
+
+/**
+ * GET /ready: may clients be sent here? Asks nobody else, so that a cluster without a quorum does not lose its members to whoever
+ * restarts what is not ready; a member that follows a leader a moment ago counts.
+ */
+export async function ready(host: Host): Promise<HttpResponse> {
+  const reason = await unreadyReason(host);
+  return {
+    status: reason === null ? 200 : 503,
+    headers: TEXT,
+    body: reason === null ? "ok\n" : `${reason}\n`,
+  };
+}
+
+async function unreadyReason(host: Host): Promise<string | null> {
+  if (host.leader() === NO_MEMBER) return "there is no leader";
+  if (host.isLearner()) return "this member is a learner";
+  if (host.machine.alarms.isCorrupt(host.identity.memberId)) return "alarm CORRUPT of this member";
+  try {
+    await readHere(host);
+    return null;
+  } catch (error) {
+    return `a read failed: ${QuorateError.from(error).message}`;
+  }
 }
 
 /** Reads as a client would; a damaged record or a closed store shows. */

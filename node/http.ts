@@ -1,12 +1,14 @@
-/** What is answered beside gRPC: health, version, metrics. */
+/** What is answered beside gRPC: health, version, metrics, how far the member has come. */
 import type { HttpHandler, HttpRequest, HttpResponse, HttpStreams } from "../src/grpc/service.ts";
+import type { BootStatus } from "./boot/boot-status.ts";
+import { bootResponse } from "./boot/probe-server.ts";
 import { clusterVersionOf } from "./cluster-version.ts";
 import type { Exposition } from "./exposition.ts";
 import { isGatewayPath, type Access } from "./gateway/access.ts";
 import type { Gateway } from "./gateway/gateway.ts";
 import { textSizeMax } from "./gateway/request-message.ts";
 import { acceptWebSocket, refuseUpgrade } from "./gateway/websocket.ts";
-import { health, probes } from "./health.ts";
+import { health, probes, ready } from "./health.ts";
 import type { Host } from "./rpc/host.ts";
 import { ETCD_VERSION, QUORATE_VERSION } from "./version.ts";
 
@@ -18,9 +20,19 @@ const READ_ONLY: HttpResponse = {
   headers: { ...TEXT, allow: "GET" },
   body: "Method Not Allowed\n",
 };
+const PATHS: ReadonlySet<string> = new Set([
+  "health",
+  "livez",
+  "readyz",
+  "ready",
+  "boot",
+  "version",
+  "metrics",
+]);
 
 export function buildHttp(
   host: Host,
+  status: BootStatus,
   access: Access,
   registry: () => Promise<Exposition>,
 ): HttpHandler {
@@ -31,7 +43,7 @@ export function buildHttp(
       return;
     }
     const allowed = access.headers(request);
-    answer(host, registry, request).then(
+    answer(host, status, registry, request).then(
       (response) => respond({ ...response, headers: { ...response.headers, ...allowed } }),
       (error: unknown) => {
         host.logger.error(
@@ -73,13 +85,13 @@ export function buildHttpStreams(
 
 async function answer(
   host: Host,
+  status: BootStatus,
   registry: () => Promise<Exposition>,
   request: HttpRequest,
 ): Promise<HttpResponse> {
   const url = new URL(request.target, "http://member");
   const [, first = "", second = null] = url.pathname.split("/");
-  const known = ["health", "livez", "readyz", "version", "metrics"].includes(first);
-  if (!known) return NOT_FOUND;
+  if (!PATHS.has(first)) return NOT_FOUND;
   if (request.method !== "GET" && request.method !== "HEAD") return READ_ONLY;
   switch (first) {
     case "health":
@@ -87,6 +99,10 @@ async function answer(
     case "livez":
     case "readyz":
       return await probes(host, first, second === "" ? null : second, url.searchParams);
+    case "ready":
+      return await ready(host);
+    case "boot":
+      return bootResponse(status);
     case "version":
       return version(host);
     default: {

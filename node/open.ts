@@ -7,12 +7,13 @@ import { Machine } from "../src/machine/machine.ts";
 import type { Member } from "../src/machine/members.ts";
 import { NO_MEMBER, type HardState, type Index, type Term } from "../src/raft/types.ts";
 import { Wal } from "../src/wal/wal.ts";
-import { bootstrap, bootstrapExisting } from "./bootstrap.ts";
+import { type Birth, bootstrap, findPeers } from "./bootstrap.ts";
 import { systemRandom } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { DataDir, type Identity } from "./data-dir.ts";
 import { WAY_OUT } from "./integrity/damage.ts";
 import { Life } from "./integrity/life.ts";
+import { keepPeers, readPeers } from "./integrity/peers-file.ts";
 import { endOrder, type KeptVote, readOrder, type RepairOrder } from "./integrity/order.ts";
 import { repair } from "./integrity/repair.ts";
 import { openCheckpoint } from "./index-checkpoint.ts";
@@ -21,6 +22,7 @@ import type { MemberLog } from "./log.ts";
 import type { MemberStats } from "./metrics/stats.ts";
 import type { PeerDialer } from "./peer/dialer.ts";
 import { systemPace } from "./pace.ts";
+import { logMetadata } from "./read-only-log.ts";
 import { RequestIds } from "./request-ids.ts";
 import { FileLogDevice } from "./storage.ts";
 import { TimedBackend } from "./timed-backend.ts";
@@ -58,6 +60,8 @@ export interface OpenOptions {
   readonly stats: MemberStats;
   /** For a member that joins: whom it asks about the cluster. */
   readonly dial: PeerDialer;
+  /** How an empty directory gets its member, where that is decided already; null: as the flags say. */
+  readonly birth: Birth | null;
   readonly onLogFull: (full: boolean) => void;
   /** The disk or the data failed: the process must end. */
   readonly onFatal: (error: unknown) => void;
@@ -114,7 +118,7 @@ async function openLocked(
     else kept = await rebuild(options, dataDir, identity, order);
     dataDir.dropUnusedStores();
   } else {
-    const birth = await bootstrap(config, options.dial, logger);
+    const birth = options.birth ?? (await bootstrap(config, options.dial, logger));
     ({ identity, members, peers } = birth);
     if (dataDir.hasLog) await refuseOrphanedLog(options, dataDir, identity);
     dataDir.dropUnfinished();
@@ -137,10 +141,12 @@ async function openLocked(
     const { revision } = machine.store;
     logger.info({ index: machine.appliedIndex, revision }, "rebuilt this member from its peers");
   }
-  if (!inhabited) dataDir.writeIdentity(identity);
-  else if (machine.members.list().length === 0) {
+  if (!inhabited) {
+    keepPeers(dataDir, peers, identity.memberId);
+    dataDir.writeIdentity(identity);
+  } else if (machine.members.list().length === 0) {
     // It joined and was stopped before the state came.
-    ({ peers } = await bootstrapExisting(config, options.dial, logger));
+    peers = await findPeers(config, readPeers(dataDir), identity, options);
   }
   life.opened();
   const parts = { dataDir, identity, wal: wal.wal, machine, hardState, requestIds, peers };
@@ -267,16 +273,13 @@ async function openWal(
   identity: Identity,
 ): ReturnType<typeof Wal.open> {
   const { config, logger, clock } = options;
-  const metadata = Buffer.alloc(16);
-  metadata.writeBigUInt64BE(identity.clusterId, 0);
-  metadata.writeBigUInt64BE(identity.memberId, 8);
   const device = FileLogDevice.open({ directory: dataDir.wal, sync: config.fsync });
   return await Wal.open({
     device,
     logger,
     clock,
     random: systemRandom,
-    metadata,
+    metadata: logMetadata(identity),
     segmentBytes: config.walSegmentBytes,
     onFull: options.onLogFull,
     onFailure: options.onFatal,

@@ -79,34 +79,33 @@ export class Reader {
   }
 
   urls(name: string): URL[] {
-    return this.list(name).map((text) => parseUrl(name, text));
+    return this.list(name).map((text) => parseUrl(`--${name}`, text));
   }
 
   peerUrls(name: string): URL[] {
-    return this.list(name).map((text) => parsePeerUrl(name, text));
+    return this.list(name).map((text) => parsePeerUrl(`--${name}`, text));
   }
 }
 
 /** A URL to listen on or to be reached at: http and https with a port, unix and unixs (with TLS) with a path. */
-export function parseUrl(name: string, text: string): URL {
-  if (!URL.canParse(text)) refuse(`--${name}: '${text}' is not a URL such as http://10.0.0.1:2379`);
+export function parseUrl(where: string, text: string): URL {
+  if (!URL.canParse(text)) refuse(`${where}: '${text}' is not a URL such as http://10.0.0.1:2379`);
   const url = new URL(text);
   if (isUnix(url)) {
-    if (socketPath(url) === "") refuse(`--${name}: '${text}' must name the path of a socket`);
+    if (socketPath(url) === "") refuse(`${where}: '${text}' must name the path of a socket`);
     return url;
   }
   if (url.protocol !== "http:" && url.protocol !== "https:")
-    refuse(`--${name}: '${text}' must start with http://, https://, unix:// or unixs://`);
-  if (url.pathname !== "/" || url.search !== "")
-    refuse(`--${name}: '${text}' must not have a path`);
-  if (!/:\d+\/?$/.test(text)) refuse(`--${name}: '${text}' must name a port`);
+    refuse(`${where}: '${text}' must start with http://, https://, unix:// or unixs://`);
+  if (url.pathname !== "/" || url.search !== "") refuse(`${where}: '${text}' must not have a path`);
+  if (!/:\d+\/?$/.test(text)) refuse(`${where}: '${text}' must name a port`);
   return url;
 }
 
 /** Only members on other machines are worth having, so peers meet over TCP. */
-export function parsePeerUrl(name: string, text: string): URL {
-  const url = parseUrl(name, text);
-  if (isUnix(url)) refuse(`--${name}: '${text}' must start with http:// or https://`);
+export function parsePeerUrl(where: string, text: string): URL {
+  const url = parseUrl(where, text);
+  if (isUnix(url)) refuse(`${where}: '${text}' must start with http:// or https://`);
   return url;
 }
 

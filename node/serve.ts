@@ -5,6 +5,10 @@ import type { HttpHandler, Limits } from "../src/grpc/service.ts";
 import { NO_MEMBER } from "../src/raft/types.ts";
 import type { Clock } from "../src/base/ports.ts";
 import { AssertionError } from "../src/base/assert.ts";
+import { Boot, type BootOptions } from "./boot/boot.ts";
+import { BootStatus } from "./boot/boot-status.ts";
+import { ProbeServer } from "./boot/probe-server.ts";
+import type { Birth } from "./bootstrap.ts";
 import { CallStats } from "./call-stats.ts";
 import { monotonicClock } from "./clock.ts";
 import type { Config } from "./config.ts";
@@ -21,7 +25,7 @@ import { Member } from "./member.ts";
 import { MemberStats } from "./metrics/stats.ts";
 import { notifyReady } from "./notify.ts";
 import { openMember } from "./open.ts";
-import { peerDialer } from "./peer/dialer.ts";
+import { type PeerDialer, peerDialer } from "./peer/dialer.ts";
 import { buildPeerRouter, type ReceivedBytes } from "./peer/server.ts";
 import { HealthService } from "./rpc/health.ts";
 import { LocalCalls } from "./rpc/local-call.ts";
@@ -29,8 +33,7 @@ import { buildRouter } from "./rpc/router.ts";
 import { StreamWatchdog } from "./rpc/stream-watchdog.ts";
 import { toPlainUrl } from "./reader.ts";
 import { SlowRequests } from "./slow-requests.ts";
-import type { Credentials } from "./tls/credentials.ts";
-import { openTls } from "./tls/open.ts";
+import { type MemberTls, openTls } from "./tls/open.ts";
 
 /** Messages of the peer protocol carry whole turns. */
 const PEER_MESSAGE_BYTES_MAX = 512 * 1024 * 1024;
@@ -61,21 +64,69 @@ interface Late {
 }
 
 export async function serve(options: ServeOptions): Promise<Running> {
-  const { config, logger, clock = monotonicClock } = options;
+  const { config, logger } = options;
   for (const warning of config.warnings) logger.warn({}, warning);
+  const tls = await openTls(config, logger);
+  const status = new BootStatus(config.name, tls);
+  const probes = new ProbeServer(config, status, clientLimits(config), errorHandler(options));
+  await probes.listen(config, tls.client);
+  const dial = peerDialer(tls.peer);
+  const boot = openBoot(options, { dial, status, probes });
+  const open = (birth: Birth | null): Promise<OpenMember> =>
+    openParts(options, { dial, birth }, boot);
+  const parts = await (boot === null ? open(null) : boot.open(open));
+  const { member } = parts;
+  const stopMember = await takePart(options, { ...parts, tls, status, probes });
+  let stopped: Promise<void> | null = null;
+  const stop = (kindly: boolean): Promise<void> => (stopped ??= stopMember(kindly));
+  if (boot === null) status.run(member);
+  else boot.run(member, () => stop(false));
+  return {
+    member,
+    stop: async () => {
+      boot?.close();
+      await stop(true);
+      await probes.close();
+      tls.close();
+    },
+  };
+}
+
+function openBoot(
+  { config, logger, onEnd }: ServeOptions,
+  parts: Pick<BootOptions, "dial" | "status" | "probes">,
+): Boot | null {
+  const { bootDir } = config;
+  return bootDir === null
+    ? null
+    : new Boot({ ...parts, config, directory: bootDir, logger, onEnd });
+}
+
+interface OpenMember {
+  readonly member: Member;
+  readonly clock: Clock;
+  readonly late: Late;
+}
+
+/** The member on its disk, before anybody can reach it. */
+async function openParts(
+  options: ServeOptions,
+  { dial, birth }: { dial: PeerDialer; birth: Birth | null },
+  boot: Boot | null,
+): Promise<OpenMember> {
+  const { config, logger, clock = monotonicClock, onFatal } = options;
   const stats = new MemberStats();
   const late: Late = { member: null, clients: null };
   const logins = new Logins(config);
-  const tls = await openTls(config, logger);
-  const dial = peerDialer(tls.peer);
   const opened = await openMember({
     config,
     logger,
     dial,
+    birth,
     clock,
     stats,
     onLogFull: (full) => late.member?.setLogFull(full),
-    onFatal: options.onFatal,
+    onFatal,
   });
   const member = new Member({
     config,
@@ -86,10 +137,20 @@ export async function serve(options: ServeOptions): Promise<Running> {
     stats,
     dial,
     flushClients: () => late.clients?.flush(),
-    onEnd: options.onEnd,
-    onFatal: options.onFatal,
+    onEnd: boot === null ? options.onEnd : (reason) => boot.onRemoved(reason),
+    onFatal,
   });
   late.member = member;
+  return { member, clock, late };
+}
+
+/** Listens, and begins to take part. The answer stops it all, `kindly` with a hand-over and time for calls under way. */
+async function takePart(
+  options: ServeOptions,
+  parts: OpenMember & { tls: MemberTls; status: BootStatus; probes: ProbeServer },
+): Promise<(kindly: boolean) => Promise<void>> {
+  const { config, logger } = options;
+  const { member, clock, late, tls, probes } = parts;
   const received: ReceivedBytes = new Map();
   const peers = buildPeerServer(options, member, received);
   const watchdog = new StreamWatchdog();
@@ -100,8 +161,8 @@ export async function serve(options: ServeOptions): Promise<Running> {
     revision: () => member.machine.store.revision,
   });
   const health = new HealthService();
-  const parts = { options, member, watchdog, slow, health };
-  const { clients, plain, probes } = buildListeners(parts, async (calls, server) => {
+  const served = { options, member, status: parts.status, watchdog, slow, health };
+  const { clients, plain, http } = buildListeners(served, async (calls, server) => {
     // Loaded at the first scrape: a start does not wait for it.
     const { buildMetrics } = await import("./metrics/build.ts");
     return buildMetrics({ member, calls, clients: server, received, tls, slow });
@@ -110,22 +171,22 @@ export async function serve(options: ServeOptions): Promise<Running> {
   await listenAll(peers, "listen-peer-urls", config.listenPeerUrls, tls.peer);
   await member.integrity.checkAtStart();
   member.start();
-  await listenToClients(config, tls.client, { clients, plain, probes });
+  await listenAll(clients, "listen-client-urls", config.listenClientUrls, tls.client);
+  await listenAll(plain, "listen-client-http-urls", config.listenClientHttpUrls, tls.client);
+  probes.use(http);
   const poll = setInterval(() => {
     watchdog.poll(member.leader() !== NO_MEMBER);
     slow.tick();
   }, config.electionMs);
   announceWhenReady(member, logger, health);
-  return {
-    member,
-    stop: async () => {
-      clearInterval(poll);
-      await handOver(member);
-      await Promise.all([clients.drain(DRAIN_MS), plain.close(), probes.close()]);
-      await member.stop();
-      await peers.close();
-      tls.close();
-    },
+  return async (kindly) => {
+    clearInterval(poll);
+    if (kindly) await handOver(member);
+    await Promise.all([clients.drain(kindly ? DRAIN_MS : 0), plain.close()]);
+    parts.status.freeze("the process ends");
+    probes.use(null);
+    await member.stop();
+    await peers.close();
   };
 }
 
@@ -147,7 +208,7 @@ interface ClientListeners {
   readonly clients: GrpcServer;
   readonly plain: GrpcServer;
   /** Health and metrics, without the gateway. */
-  readonly probes: GrpcServer;
+  readonly http: HttpHandler;
 }
 
 /** The servers for clients: gRPC (with HTTP on the same port, unless that has ports of its own), and HTTP alone. */
@@ -155,13 +216,14 @@ function buildListeners(
   parts: {
     readonly options: ServeOptions;
     readonly member: Member;
+    readonly status: BootStatus;
     readonly watchdog: StreamWatchdog;
     readonly slow: SlowRequests;
     readonly health: HealthService;
   },
   metrics: (calls: CallStats, clients: GrpcServer) => Promise<Exposition>,
 ): ClientListeners {
-  const { options, member, watchdog, slow, health } = parts;
+  const { options, member, status, watchdog, slow, health } = parts;
   const { config } = options;
   const onError = errorHandler(options);
   const limits = clientLimits(config);
@@ -193,13 +255,9 @@ function buildListeners(
     onError,
   });
   let registry: Promise<Exposition> | null = null;
-  http = buildHttp(member, access, () => (registry ??= metrics(observer, clients)));
+  http = buildHttp(member, status, access, () => (registry ??= metrics(observer, clients)));
   const alone = { router: new Map(), http, limits, observer: null, onError };
-  return {
-    clients,
-    plain: new GrpcServer({ ...alone, streams }),
-    probes: new GrpcServer(alone),
-  };
+  return { clients, plain: new GrpcServer({ ...alone, streams }), http };
 }
 
 function clientLimits(config: Config): Limits {
@@ -211,16 +269,6 @@ function clientLimits(config: Config): Limits {
     keepaliveIntervalMs: config.keepaliveIntervalMs,
     keepaliveTimeoutMs: config.keepaliveTimeoutMs,
   };
-}
-
-async function listenToClients(
-  config: Config,
-  credentials: Credentials,
-  { clients, plain, probes }: ClientListeners,
-): Promise<void> {
-  await listenAll(clients, "listen-client-urls", config.listenClientUrls, credentials);
-  await listenAll(plain, "listen-client-http-urls", config.listenClientHttpUrls, credentials);
-  await listenAll(probes, "listen-metrics-urls", config.listenMetricsUrls, credentials);
 }
 
 /** A broken invariant ends the process wherever it shows; anything else of a handler is logged, and its call failed. */

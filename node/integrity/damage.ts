@@ -3,6 +3,7 @@ import { QuorateError } from "../../src/base/errors.ts";
 import type { Config } from "../config.ts";
 import { DataDir } from "../data-dir.ts";
 import type { MemberLog } from "../log.ts";
+import { restartInPlace } from "../restart.ts";
 import { type Finding, planOrder, readOrder, writeOrder } from "./order.ts";
 import { readPeers } from "./peers-file.ts";
 
@@ -63,13 +64,6 @@ export function restartToRebuild(config: Config, logger: MemberLog, finding: Fin
     return;
   }
   logger.error({ reason, log }, "damaged: this member stops serving, to be rebuilt");
-  logger.flush();
-  const [, ...args] = process.argv;
-  try {
-    const again = [process.execPath, ...process.execArgv, ...args];
-    process.execve?.(process.execPath, again, process.env);
-  } catch (cause) {
-    // Whoever supervises the process starts it anew, and it finds the order.
-    logger.error({ cause: String(cause) }, "the process could not be started anew in place");
-  }
+  // Where it returns: whoever supervises the process starts it anew, and it finds the order.
+  restartInPlace(logger);
 }

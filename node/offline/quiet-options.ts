@@ -20,6 +20,7 @@ export function quietOptions(config: Config): {
     dial: () => {
       throw new QuorateError("unavailable", "a command on files asks no other member");
     },
+    birth: null,
     clock: monotonicClock,
     stats: new MemberStats(),
     onLogFull: () => onFatal(new Error("there is no room for the log")),

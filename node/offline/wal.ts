@@ -1,20 +1,10 @@
 /** `quorate wal verify --data-dir DIR`: reads the whole log of a member that does not run, and changes nothing. */
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  openSync,
-  readdirSync,
-  readSync,
-  statSync,
-} from "node:fs";
-import { join } from "node:path";
-import { QuorateError } from "../../src/base/errors.ts";
-import type { LogDevice } from "../../src/wal/fs.ts";
-import { recover, type Recovered } from "../../src/wal/recover.ts";
+import { existsSync } from "node:fs";
+import type { Recovered } from "../../src/wal/recover.ts";
 import type { CommandIo } from "../commands.ts";
 import { DataDir } from "../data-dir.ts";
 import { takeLock } from "../open.ts";
+import { ReadOnlyDevice, recoverReadOnly } from "../read-only-log.ts";
 import { type Arguments, readArguments, refusal, type Usage, usageText } from "./arguments.ts";
 import { FORMAT_OPTIONS, formatOf, printResult, sizeText } from "./output.ts";
 
@@ -49,11 +39,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
   try {
     const device = new ReadOnlyDevice(dataDir.wal);
     bytes = device.list().reduce((sum, name) => sum + device.sizeOf(name), 0);
-    const { clusterId, memberId } = dataDir.readIdentity();
-    const metadata = Buffer.alloc(16);
-    metadata.writeBigUInt64BE(clusterId, 0);
-    metadata.writeBigUInt64BE(memberId, 8);
-    recovered = recover(device, metadata);
+    recovered = recoverReadOnly(device, dataDir.readIdentity());
   } finally {
     await lock.close();
   }
@@ -74,59 +60,4 @@ function dataDirOf(given: Arguments): DataDir {
   if (!dataDir.isInhabited) throw refusal(`--data-dir=${path} is not the directory of a member`);
   if (!existsSync(dataDir.wal)) throw refusal(`${dataDir.wal} does not exist: add --wal-dir`);
   return dataDir;
-}
-
-/** The log's files as they are. */
-class ReadOnlyDevice implements LogDevice {
-  readonly #directory: string;
-
-  constructor(directory: string) {
-    this.#directory = directory;
-  }
-
-  list(): readonly string[] {
-    const entries = readdirSync(this.#directory, { withFileTypes: true });
-    const files = entries.filter((entry) => entry.isFile() && !entry.name.endsWith(".tmp"));
-    return files.map(({ name }) => name).toSorted();
-  }
-
-  sizeOf(name: string): number {
-    return statSync(join(this.#directory, name)).size;
-  }
-
-  read(name: string, offset: number, length: number): Uint8Array {
-    const file = openSync(join(this.#directory, name), "r");
-    try {
-      const bytes = Buffer.allocUnsafeSlow(length);
-      if (readSync(file, bytes, 0, length, offset) === length) return bytes;
-      const { size } = fstatSync(file);
-      throw new QuorateError("storage", `${name} has ${size} bytes, fewer than ${offset + length}`);
-    } finally {
-      closeSync(file);
-    }
-  }
-
-  create(): Promise<void> {
-    return Promise.reject(readOnly());
-  }
-
-  remove(): Promise<void> {
-    return Promise.reject(readOnly());
-  }
-
-  write(): Promise<void> {
-    return Promise.reject(readOnly());
-  }
-
-  buffer(): Uint8Array {
-    throw readOnly();
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
-  }
-}
-
-function readOnly(): QuorateError {
-  return new QuorateError("internal", "a log that is verified is not written");
 }

@@ -2,6 +2,7 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { createSecureContext, type SecureContext, type SecureContextOptions } from "node:tls";
+import type { TlsInUse } from "../../src/api/boot.ts";
 import { QuorateError } from "../../src/base/errors.ts";
 import { decodePem } from "../../src/x509/pem.ts";
 import { readRevocationList } from "../../src/x509/revocation.ts";
@@ -26,6 +27,8 @@ export interface Material {
   /** Serials as `toSerial` writes them. */
   readonly revoked: ReadonlySet<string>;
   readonly held: readonly Held[];
+  /** What listeners show and trust, by fingerprints; null: they show nothing. */
+  readonly inUse: TlsInUse | null;
   /** What is odd and not wrong. */
   readonly warnings: readonly string[];
 }
@@ -85,7 +88,20 @@ export function buildMaterial(settings: TlsSettings, files: FileSet, now: Date):
   const client = settings.side === "peer" ? outgoing(settings, authorities, shownOut) : null;
   const revoked =
     revocations === null ? new Set<string>() : readRevocations(revocations, files, now, warnings);
-  return { server, client, revoked, held, warnings };
+  const inUse = shown === null ? null : toInUse(shown.leaf, authorities ?? []);
+  return { server, client, revoked, held, inUse, warnings };
+}
+
+function toInUse(leaf: X509Certificate, authorities: readonly string[]): TlsInUse {
+  return {
+    certificate: fingerprintOf(leaf),
+    authorities: authorities.map((text) => fingerprintOf(new X509Certificate(text))),
+  };
+}
+
+/** SHA-256 of the certificate's DER, lowercase hex. */
+function fingerprintOf(certificate: X509Certificate): string {
+  return certificate.fingerprint256.replaceAll(":", "").toLowerCase();
 }
 
 function outgoing(

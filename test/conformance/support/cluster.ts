@@ -76,8 +76,8 @@ export class Member {
     return this.#child !== null;
   }
 
-  /** Starts the process; `awaitHealthy` says when it serves. */
-  start(initialCluster: string, state: "new" | "existing", flags: readonly string[]): void {
+  /** Starts the process; `awaitHealthy` says when it serves. Null: something else says how it begins. */
+  start(initialCluster: string | null, state: "new" | "existing", flags: readonly string[]): void {
     const [program = "", ...first] = this.#command;
     const log = openSync(this.logFile, "a");
     const child = spawn(
@@ -90,8 +90,9 @@ export class Member {
         `--advertise-client-urls=${this.clientUrl}`,
         `--listen-peer-urls=${this.peerUrl}`,
         `--initial-advertise-peer-urls=${this.peerUrl}`,
-        `--initial-cluster=${initialCluster}`,
-        `--initial-cluster-state=${state}`,
+        ...(initialCluster === null
+          ? []
+          : [`--initial-cluster=${initialCluster}`, `--initial-cluster-state=${state}`]),
         ...(this.#httpUrl === null ? [] : [`--listen-client-http-urls=${this.#httpUrl}`]),
         ...flags,
       ],

@@ -170,6 +170,9 @@ describe("the configuration", () => {
   });
 
   const contradictions: readonly [readonly string[], RegExp][] = [
+    [["--boot-dir=/b", "--initial-cluster=a=http://x:1"], /--boot-dir .*remove --initial-cluster$/],
+    [["--boot-dir=/b", "--initial-cluster-state=new"], /remove --initial-cluster-state$/],
+    [["--boot-dir=/b", "--initial-cluster-token=t"], /remove --initial-cluster-token$/],
     [["--election-timeout=400", "--heartbeat-interval=100"], /at least 5 times.*raise it to 500/],
     [["--election-timeout=50001"], /must not exceed 50000/],
     [["--heartbeat-interval=0"], /must be at least 1/],

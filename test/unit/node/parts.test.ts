@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 
 import { AutoCompaction } from "../../../node/auto-compaction.ts";
-import { DataDir } from "../../../node/data-dir.ts";
+import { DataDir, NO_FENCE } from "../../../node/data-dir.ts";
 import { clusterId, memberId } from "../../../node/ids.ts";
 import { reconfigurationRefusal } from "../../../node/reconfiguration.ts";
 import { RequestIds } from "../../../node/request-ids.ts";
@@ -202,6 +202,7 @@ describe("the data directory", () => {
     clusterId: 0xabcn,
     memberId: 0xffff_ffff_ffff_fff0n as MemberId,
     incarnation: 2n,
+    ...NO_FENCE,
   };
 
   it("is inhabited once its identity is written, and tells it again", () => {
@@ -214,6 +215,27 @@ describe("the data directory", () => {
     assert.deepEqual(dir.readIdentity(), identity);
     dir.checkFormat();
     assert.deepEqual(readdirSync(dir.member).toSorted(), ["FORMAT", "IDENTITY", "wal"]);
+  });
+
+  it("keeps what tickets gave, opens without it, and keeps the tombstone of who was removed", () => {
+    using directory = scratch();
+    const dir = new DataDir(directory.path, null);
+    dir.prepare(silentLogger);
+    const fenced = { ...identity, fenceIncarnation: 3, usedNonce: "n-1" };
+    dir.writeIdentity(fenced);
+    assert.deepEqual(dir.readIdentity(), fenced);
+    const path = join(dir.member, "IDENTITY");
+    writeFileSync(path, '{"clusterId":"abc","memberId":"fffffffffffffff0","incarnation":"2"}\n');
+    assert.deepEqual(dir.readIdentity(), identity, "as releases before wrote it");
+    dir.writeIdentity(identity);
+    assert.doesNotMatch(readFileSync(path, "utf8"), /fence|nonce/i, "as they read it");
+    for (const wrong of ['"fenceIncarnation":0', '"fenceIncarnation":"2"', '"usedNonce":1']) {
+      writeFileSync(path, `{"clusterId":"1","memberId":"1","incarnation":"1",${wrong}}`);
+      assert.throws(() => dir.readIdentity(), /holds no valid fence/, wrong);
+    }
+    assert.equal(dir.isRemoved, false);
+    dir.bury("the member has been removed from the cluster");
+    assert.equal(new DataDir(directory.path, null).isRemoved, true);
   });
 
   it("of a newer release is refused by the name of what is newer", () => {

@@ -10,7 +10,7 @@ import { silentLogger } from "../../../../src/base/ports.ts";
 import { storedMember } from "../../../../src/api/gen/command.ts";
 import type { MemberId, Term } from "../../../../src/raft/types.ts";
 import { buildConfig } from "../../../../node/config.ts";
-import { DataDir } from "../../../../node/data-dir.ts";
+import { DataDir, NO_FENCE } from "../../../../node/data-dir.ts";
 import { canRebuild, describeFinding, findingOf } from "../../../../node/integrity/damage.ts";
 import { Life } from "../../../../node/integrity/life.ts";
 import { endOrder, planOrder, readOrder, writeOrder } from "../../../../node/integrity/order.ts";
@@ -126,7 +126,7 @@ describe("what was damaged", () => {
     const finding = { reason: "bad", log: false, avoid: [] };
     assert.match(describeFinding(alone, finding), /^bad: there is no peer .* restore a snapshot$/);
     assert.equal(canRebuild(alone), false);
-    place.dir.writeIdentity({ clusterId: 1n, memberId: one, incarnation: 1n });
+    place.dir.writeIdentity({ clusterId: 1n, memberId: one, incarnation: 1n, ...NO_FENCE });
     keepPeers(place.dir, [storedMember({ id: 2n, peerUrls: ["http://127.0.0.1:1"] })], one);
     assert.match(describeFinding(alone, finding), /--corruption-repair .* remove the member/);
     assert.equal(canRebuild(alone), true);

@@ -1,0 +1,215 @@
+/** Members under an operator: tickets, fences, and what they say of themselves meanwhile. */
+import assert from "node:assert/strict";
+import { existsSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+
+import type { BootReport } from "../../../../src/api/boot.ts";
+import type { Fields } from "../../../conformance/support/client.ts";
+import { until } from "../../../conformance/support/tools.ts";
+import { BootCell, ticket } from "./boot-cell.ts";
+import { awaitCaughtUp, putMany, readAll, withClient } from "./support.ts";
+
+/** Names the place of member `at` in the cluster of member 0, once those before it count; its id in hexadecimal. */
+async function addMember(cell: BootCell, at: number): Promise<string> {
+  let id = "";
+  await until(`the cluster takes m${at}`, 15_000, async () => {
+    const answer = await withClient(cell.member(0), (client) =>
+      client.call("Cluster/MemberAdd", { peerURLs: [cell.member(at).peerUrl] }, 10_000),
+    ).catch((error: unknown) => {
+      if (/not enough started members/.test(String(error))) return null;
+      throw error;
+    });
+    if (answer !== null) id = BigInt(String((answer["member"] as Fields)["ID"])).toString(16);
+    return answer !== null;
+  });
+  return id;
+}
+
+/** A cluster of `count` voters, each of which joined by its ticket. */
+async function grow(cell: BootCell, count: number): Promise<BootReport> {
+  const seed = await cell.seed();
+  for (let at = 1; at < count; at++) {
+    const places = Array.from({ length: at + 1 }, (_, each) => each);
+    const join = ticket("join", `join-${at}`, cell.cluster(...places), {
+      clusterId: seed.clusterId,
+    });
+    cell.write(at, { ticket: join, fence: null });
+    await addMember(cell, at);
+    cell.start(at);
+    await cell.awaitReady(at);
+  }
+  return seed;
+}
+
+describe("a member with an empty disk", () => {
+  it("awaits its ticket, alive and not ready, and then begins a cluster of one", async () => {
+    await BootCell.with(1, async (cell) => {
+      cell.start(0);
+      const waiting = await cell.awaitPhase(0, "AwaitingTicket");
+      assert.match(waiting.reason, /the disk is empty and there is no ticket/);
+      assert.equal(waiting.memberId, null);
+      assert.deepEqual(waiting.tls, { client: null, peer: null });
+      assert.equal((await cell.get(0, "/livez")).status, 200);
+      for (const path of ["/readyz", "/ready", "/metrics", "/health"]) {
+        const { status, body } = await cell.get(0, path);
+        assert.equal(status, 503, path);
+        assert.match(body, /AwaitingTicket: the disk is empty/, path);
+      }
+      cell.write(0, "{");
+      await cell.awaitReport(0, "names the file", ({ reason }) =>
+        /m0\.json is not JSON/.test(reason),
+      );
+      cell.write(0, { ticket: null, fence: null });
+      await cell.awaitReport(0, "awaits again", ({ reason }) => /there is no ticket/.test(reason));
+
+      cell.write(0, { ticket: ticket("bootstrap", "n-1", cell.cluster(0)), fence: null });
+      await cell.awaitReady(0);
+      const running = await cell.awaitPhase(0, "Running");
+      assert.equal(running.usedNonce, "n-1");
+      assert.equal(running.incarnation, 1);
+      assert.equal(running.leader, running.memberId);
+      assert.equal(running.reason, "");
+      await withClient(cell.member(0), (client) => putMany(client, "k", 10));
+      const later = await cell.awaitPhase(0, "Running");
+      assert.ok((later.lastIndex ?? 0) >= (running.lastIndex ?? 0) + 10);
+      assert.equal(later.lastIndex, later.appliedIndex);
+      // The client port says the same.
+      const own = await fetch(`${cell.member(0).clientUrl}/boot`);
+      assert.deepEqual(await own.json(), later);
+      assert.equal((await fetch(`${cell.member(0).clientUrl}/ready`)).status, 200);
+    });
+  });
+
+  it("does not begin a cluster where one has begun: by the file, or by who answers", async () => {
+    await BootCell.with(2, async (cell) => {
+      const first = await cell.seed();
+      // Its disk is gone, and nobody has revoked its ticket yet.
+      await cell.member(0).stop("SIGKILL");
+      rmSync(join(cell.member(0).dataDir), { recursive: true });
+      const old = ticket("bootstrap", "seed-1", cell.cluster(0));
+      const fence = { incarnation: 1, clusterId: first.clusterId, memberId: first.memberId };
+      cell.write(0, { ticket: old, fence });
+      cell.start(0);
+      const { reason } = await cell.awaitPhase(0, "AwaitingTicket");
+      assert.match(reason, /cluster [0-9a-f]+ has begun already/);
+      assert.ok(!existsSync(join(cell.member(0).dataDir, "member", "IDENTITY")));
+
+      cell.write(0, { ticket: ticket("bootstrap", "seed-2", cell.cluster(0)), fence: null });
+      await cell.awaitReady(0);
+      const second = await cell.awaitPhase(0, "Running");
+      assert.notEqual(second.clusterId, first.clusterId, "another nonce makes another cluster");
+      cell.write(1, { ticket: ticket("bootstrap", "seed-3", cell.cluster(0, 1)), fence: null });
+      cell.start(1);
+      await cell.awaitReport(1, "refuses", ({ phase, reason: why }) => {
+        return phase === "AwaitingTicket" && /one answers at its initialCluster/.test(why);
+      });
+    });
+  });
+
+  it("joins by its ticket, however late the others and its place appear; not twice", async () => {
+    await BootCell.with(2, async (cell) => {
+      cell.write(1, { ticket: ticket("join", "join-1", cell.cluster(0, 1)), fence: null });
+      cell.start(1);
+      await cell.awaitReport(1, "finds nobody", ({ phase, reason }) => {
+        return phase === "Starting" && /does not answer/.test(reason);
+      });
+      await cell.seed();
+      await cell.awaitReport(1, "has no place", ({ phase, reason }) => {
+        return phase === "Starting" && /does not name the peer URLs of this member/.test(reason);
+      });
+      const id = await addMember(cell, 1);
+      await cell.awaitReady(1);
+      const joined = await cell.awaitPhase(1, "Running");
+      assert.equal(joined.memberId, id);
+      assert.equal(joined.usedNonce, "join-1");
+      const written = await withClient(cell.member(1), (client) => putMany(client, "k", 5));
+
+      // A restart needs no ticket.
+      await cell.member(1).stop("SIGTERM");
+      cell.write(1, { ticket: null, fence: { incarnation: 1, clusterId: null, memberId: id } });
+      cell.start(1);
+      await cell.awaitReady(1);
+      assert.deepEqual(await withClient(cell.member(1), readAll), written);
+
+      // A wiped disk is not the member that voted, whatever the old ticket says.
+      await cell.member(1).stop("SIGKILL");
+      rmSync(cell.member(1).dataDir, { recursive: true });
+      cell.write(1, { ticket: ticket("join", "join-1", cell.cluster(0, 1)), fence: null });
+      cell.start(1);
+      const { reason } = await cell.awaitPhase(1, "AwaitingTicket");
+      // Alone of two, the other cannot lead, and still says whom it knows.
+      assert.match(reason, new RegExp(`member ${id} has started before`));
+    });
+  });
+});
+
+describe("a member with data", () => {
+  it("that was removed keeps a tombstone, and is fenced for good", async () => {
+    await BootCell.with(3, async (cell) => {
+      await grow(cell, 3);
+      const { memberId } = await cell.awaitPhase(2, "Running");
+      const ID = BigInt(`0x${memberId}`).toString();
+      await withClient(cell.member(0), (client) =>
+        client.call("Cluster/MemberRemove", { ID }, 10_000),
+      );
+      const fenced = await cell.awaitPhase(2, "Fenced");
+      assert.match(fenced.reason, /this member was removed from the cluster/);
+      assert.equal(fenced.memberId, memberId);
+      assert.ok(fenced.lastIndex !== null && fenced.lastIndex > 1);
+      assert.equal(cell.member(2).running, true);
+      assert.equal((await cell.get(2, "/livez")).status, 200);
+      assert.match((await cell.get(2, "/ready")).body, /^Fenced: this member was removed/);
+      await assert.rejects(fetch(`${cell.member(2).clientUrl}/health`), "it serves no clients");
+
+      await cell.member(2).stop("SIGTERM");
+      cell.start(2);
+      const again = await cell.awaitPhase(2, "Fenced");
+      assert.equal(again.memberId, memberId);
+      // Ends its log with what it had, of which others might want to know.
+      assert.ok((again.lastIndex ?? 0) >= fenced.lastIndex);
+      await withClient(cell.member(0), (client) => putMany(client, "after", 3));
+    });
+  });
+
+  it("stops when a fence rises above it, loses nothing, and goes on where that was a mistake", async () => {
+    await BootCell.with(1, async (cell) => {
+      const { clusterId, memberId } = await cell.seed();
+      const written = await withClient(cell.member(0), (client) => putMany(client, "k", 20));
+      const fence = { incarnation: 1, clusterId, memberId };
+      const fences = [
+        [{ ...fence, incarnation: 2 }, /of incarnation 1, the cluster of 2/],
+        [{ ...fence, clusterId: "abc" }, /is of cluster [0-9a-f]+, not of abc/],
+        [{ ...fence, memberId: "abc" }, /whose place member abc has taken/],
+      ] as const;
+      for (const [wrong, claim] of fences) {
+        cell.write(0, { ticket: null, fence: wrong });
+        const report = await cell.awaitPhase(0, "Fenced");
+        assert.match(report.reason, claim);
+        assert.ok((report.lastIndex ?? 0) > 20);
+        assert.equal(report.leader, null);
+        await assert.rejects(fetch(`${cell.member(0).clientUrl}/health`));
+        cell.write(0, { ticket: null, fence });
+        await cell.awaitReady(0);
+        assert.deepEqual(await withClient(cell.member(0), readAll), written);
+      }
+    });
+  });
+
+  it("that is fenced cannot take part any more, and who stays goes on without it", async () => {
+    await BootCell.with(3, async (cell) => {
+      const { clusterId } = await grow(cell, 3);
+      cell.write(1, { ticket: null, fence: { incarnation: 2, clusterId, memberId: null } });
+      await cell.awaitPhase(1, "Fenced");
+      await cell.member(1).stop("SIGTERM");
+      cell.start(1);
+      await cell.awaitPhase(1, "Fenced");
+      const written = await withClient(cell.member(0), (client) => putMany(client, "k", 5));
+      await awaitCaughtUp(cell.member(2), cell.member(0));
+      assert.deepEqual(await withClient(cell.member(2), readAll), written);
+      const report = await cell.awaitPhase(1, "Fenced");
+      const other = await cell.awaitPhase(0, "Running");
+      assert.ok((report.lastIndex ?? 0) < (other.lastIndex ?? 0), "it gets no entry");
+    });
+  });
+});
