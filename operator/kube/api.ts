@@ -95,6 +95,24 @@ export interface KubeApi {
   serves(resource: Resource): Promise<boolean>;
 }
 
+/** What few ask for: people's tools, and tests. */
+export interface KubeExtras {
+  /** How many replicas the `scale` subresource asks for. */
+  readScale(resource: Resource, ref: ObjectRef): Promise<number>;
+  /** Sets it, as `kubectl scale` does. */
+  scale(resource: Resource, ref: ObjectRef, replicas: number): Promise<void>;
+  /** A container's log, as it comes; with `follow` until the signal fires or the container ends. */
+  logs(ref: ObjectRef, options: LogOptions, signal: AbortSignal): AsyncIterable<Uint8Array>;
+}
+
+export interface LogOptions {
+  readonly container?: string;
+  readonly follow?: boolean;
+  /** Of the container's last run before this one. */
+  readonly previous?: boolean;
+  readonly tailLines?: number;
+}
+
 export interface DeleteOptions {
   readonly preconditions?: Preconditions;
   readonly propagation?: "Foreground" | "Background" | "Orphan";
@@ -122,14 +140,22 @@ export class KubeError extends Error {
   readonly status: number;
   /** Seconds that the server asked to wait; null where it did not. */
   readonly retryAfter: number | null;
+  /** The name of the object that the server speaks of; null where it names none. */
+  readonly object: string | null;
   constructor(
     code: KubeErrorCode,
     message: string,
-    detail: { status?: number; retryAfter?: number | null; cause?: unknown } = {},
+    detail: {
+      status?: number;
+      retryAfter?: number | null;
+      object?: string | null;
+      cause?: unknown;
+    } = {},
   ) {
     super(message, { cause: detail.cause });
     this.code = code;
     this.status = detail.status ?? 0;
     this.retryAfter = detail.retryAfter ?? null;
+    this.object = detail.object ?? null;
   }
 }

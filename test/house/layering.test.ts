@@ -51,7 +51,7 @@ const TABLE: Readonly<Record<string, readonly string[]>> = {
   "src/client/": ["src/base/", "src/api/", "@grpc/grpc-js", "node:tls", "node:fs"],
   "node/": ["src/", "node:*", "@grpc/grpc-js", "bcryptjs", "pino", "prom-client", "yaml"],
   "operator/": ["src/base/", "src/api/", "src/client/", "node:*", "pino", "prom-client", "yaml"],
-  "operator/kube/": ["src/base/", "operator/", "node:*", "@kubernetes/client-node"],
+  "operator/kube/": ["src/base/", "operator/", "node:*", "@kubernetes/client-node", "undici"],
   "operator/backup/s3.ts": ["node:*", "@aws-sdk/client-s3"],
   "operator/backup/cron.ts": ["croner"],
 };
