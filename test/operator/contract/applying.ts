@@ -13,6 +13,15 @@ import {
   edit,
   present,
 } from "./subject.ts";
+function listAt<T>(map: Record<string, unknown> | undefined, name: string): T[] {
+  return present(map)[name] as T[];
+}
+
+function containersOf({ spec }: Thing): Record<string, unknown>[] {
+  const template = present(spec)["template"] as { spec: { containers: Record<string, unknown>[] } };
+  return template.spec.containers;
+}
+
 export const APPLYING: Claims = {
   "apply creates, merges, and removes what it applies no more": async ({
     api,
@@ -84,14 +93,13 @@ export const APPLYING: Claims = {
       { name: "main", image: "localhost/none:3", env: [{ name: "A", value: "9" }] },
     ]);
     const after = await api.apply<Thing>(STATEFUL_SETS, slim);
-    const spec = (after.spec?.["template"] as { spec: { containers: Record<string, unknown>[] } })
-      .spec;
+    const containers = containersOf(after);
     assert.deepEqual(
-      spec.containers.map(({ name }) => name),
+      containers.map(({ name }) => name),
       ["main", "side"],
     );
-    assert.equal(spec.containers[0]?.["image"], "localhost/none:3");
-    assert.deepEqual(spec.containers[0]?.["env"], [
+    assert.equal(containers[0]?.["image"], "localhost/none:3");
+    assert.deepEqual(containers[0]?.["env"], [
       { name: "A", value: "9" },
       { name: "C", value: "3" },
     ]);
@@ -99,11 +107,10 @@ export const APPLYING: Claims = {
       STATEFUL_SETS,
       set([{ name: "only", image: "localhost/none:4" }]),
     );
-    const left = (alone.spec?.["template"] as { spec: { containers: Record<string, unknown>[] } })
-      .spec;
+    const left = containersOf(alone);
     // "main" still holds the variable that is theirs; what was ours in it is gone but what an item cannot be without.
-    assert.ok(left.containers.some(({ name }) => name === "only"));
-    assert.ok(left.containers.some(({ name }) => name === "side"));
+    assert.ok(left.some(({ name }) => name === "only"));
+    assert.ok(left.some(({ name }) => name === "side"));
   },
 
   "what a StatefulSet may not change is refused by name": async ({ api, namespace }) => {
@@ -200,7 +207,7 @@ export const APPLYING: Claims = {
         { name: "two", n: 2 },
       ],
     });
-    const types = (after.status?.["conditions"] as { type: string }[]).map(({ type }) => type);
+    const types = listAt<{ type: string }>(after.status, "conditions").map(({ type }) => type);
     assert.deepEqual(types.toSorted(), ["A", "B"]);
   },
 
@@ -219,10 +226,10 @@ export const APPLYING: Claims = {
       ]),
     );
     await edit(other, SERVICES, { namespace, name: "s" }, ({ spec }) => {
-      (spec?.["ports"] as object[]).push({ name: "probe", port: 2381, protocol: "TCP" });
+      listAt(spec, "ports").push({ name: "probe", port: 2381, protocol: "TCP" });
     });
     const after = await api.apply<Thing>(SERVICES, service([{ name: "client", port: 2379 }]));
-    const names = (after.spec?.["ports"] as { name: string }[]).map(({ name }) => name);
+    const names = listAt<{ name: string }>(after.spec, "ports").map(({ name }) => name);
     assert.deepEqual(names, ["client", "probe"]);
   },
 };

@@ -18,7 +18,7 @@ export interface Subject {
   /** An empty namespace, of this test alone. */
   readonly namespace: string;
   /** Waits, in whatever time the subject lives in. */
-  until(what: string, holds: () => Promise<boolean>): Promise<void>;
+  readonly until: (what: string, holds: () => Promise<boolean>) => Promise<void>;
 }
 
 export type Claims = Readonly<Record<string, (subject: Subject) => Promise<void>>>;

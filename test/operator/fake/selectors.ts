@@ -79,6 +79,7 @@ function fieldTerm(term: string): Matcher {
         (node, name) => (node as Record<string, unknown> | undefined)?.[name],
         object,
       );
-    return (String(found ?? "") === value) === (operator === "=");
+    const text = typeof found === "string" || typeof found === "number" ? String(found) : "";
+    return (text === value) === (operator === "=");
   };
 }
