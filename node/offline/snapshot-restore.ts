@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import type { CommandIo } from "../commands.ts";
 import { loadConfig } from "../config.ts";
 import type { Config } from "../config.ts";
-import { bootstrapNew } from "../bootstrap.ts";
+import { type Birth, bootstrapNew } from "../bootstrap.ts";
 import { type Arguments, readArguments, refusal, type Usage, usageText } from "./arguments.ts";
 import { FORMAT_OPTIONS, formatOf, printResult, Progress } from "./output.ts";
 import { buildMember } from "./restored-member.ts";
@@ -30,6 +30,11 @@ const USAGE: Usage = {
       value: "N",
       help: "raises the revision, so that it never goes back",
     },
+    incarnation: {
+      kind: "count",
+      value: "N",
+      help: "of the cluster, where an operator fences members of the past; 1 unless given",
+    },
     "mark-compacted": { kind: "flag", help: "all watches begin anew; goes with --bump-revision" },
     ...FORMAT_OPTIONS,
   },
@@ -51,7 +56,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
     const skip = given.has("skip-hash-check");
     const digest = await file.checkDigest(io, skip ? "ignored" : "required");
     await verify(file, io);
-    const birth = bootstrapNew(config, incarnationOf(digest, bump));
+    const birth = fenced(bootstrapNew(config, incarnationOf(digest, bump)), given);
     const revision = await buildMember({ file, io, config, birth, bump });
     const { clusterId, memberId } = birth.identity;
     const [cluster, member] = [clusterId.toString(16), memberId.toString(16)];
@@ -74,6 +79,13 @@ function bumpOf(given: Arguments): number {
     throw refusal("--mark-compacted needs --bump-revision above 0: add it");
   }
   return revisions;
+}
+
+/** A member of a cluster that was given up before, and goes on with these data, is of the present. */
+function fenced(birth: Birth, given: Arguments): Birth {
+  const fenceIncarnation = given.count("incarnation");
+  if (fenceIncarnation === 0) return birth;
+  return { ...birth, identity: { ...birth.identity, fenceIncarnation } };
 }
 
 /** As the member will read the same flags. */

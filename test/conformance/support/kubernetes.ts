@@ -24,16 +24,11 @@ export class ControlPlane {
   readonly #children: ChildProcess[] = [];
   readonly #agent = new Agent({ keepAlive: true, rejectUnauthorized: false });
 
-  /** Without `controllers` nothing acts on what is stored: enough for what the API server says itself. */
-  static async start(
-    etcdServers: readonly string[],
-    options: { readonly controllers?: boolean } = {},
-  ): Promise<ControlPlane> {
+  static async start(etcdServers: readonly string[]): Promise<ControlPlane> {
     const [port = 0, ...more] = await freePorts(2);
     const plane = new ControlPlane(port);
     try {
-      await plane.#startServer(etcdServers);
-      if (options.controllers !== false) plane.#startControllers(more[0] ?? 0);
+      await plane.#start(etcdServers, more[0] ?? 0);
     } catch (thrown) {
       await plane.stop({ keep: true });
       throw thrown;
@@ -45,44 +40,33 @@ export class ControlPlane {
     this.#port = port;
   }
 
-  #file(name: string): string {
-    return join(this.folder, name);
-  }
-
-  /** For kubectl. */
-  get kubeconfig(): string {
-    return this.#file("kubeconfig");
-  }
-
-  async #startServer(etcdServers: readonly string[]): Promise<void> {
+  async #start(etcdServers: readonly string[], managerPort: number): Promise<void> {
+    const file = (name: string): string => join(this.folder, name);
     const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
-    writeFileSync(this.#file("sa.key"), privateKey.export({ type: "pkcs1", format: "pem" }));
-    writeFileSync(this.#file("tokens.csv"), `${TOKEN},admin,admin,"system:masters"\n`);
-    writeFileSync(this.kubeconfig, this.#credentials());
+    writeFileSync(file("sa.key"), privateKey.export({ type: "pkcs1", format: "pem" }));
+    writeFileSync(file("tokens.csv"), `${TOKEN},admin,admin,"system:masters"\n`);
+    writeFileSync(file("kubeconfig"), this.#kubeconfig());
     this.#spawn("kube-apiserver", [
       `--etcd-servers=${etcdServers.join(",")}`,
-      `--cert-dir=${this.#file("certs")}`,
+      `--cert-dir=${file("certs")}`,
       `--secure-port=${this.#port}`,
       "--bind-address=127.0.0.1",
       "--endpoint-reconciler-type=none",
       "--service-cluster-ip-range=10.96.0.0/16",
-      `--service-account-key-file=${this.#file("sa.key")}`,
-      `--service-account-signing-key-file=${this.#file("sa.key")}`,
+      `--service-account-key-file=${file("sa.key")}`,
+      `--service-account-signing-key-file=${file("sa.key")}`,
       "--service-account-issuer=https://kubernetes.default.svc",
       "--authorization-mode=RBAC",
-      `--token-auth-file=${this.#file("tokens.csv")}`,
+      `--token-auth-file=${file("tokens.csv")}`,
       "--disable-admission-plugins=ServiceAccount",
     ]);
     await until("kube-apiserver is ready", 90_000, async () => (await this.#ready()) === 200, 250);
-  }
-
-  #startControllers(managerPort: number): void {
     this.#spawn("kube-controller-manager", [
-      `--kubeconfig=${this.kubeconfig}`,
-      `--authentication-kubeconfig=${this.kubeconfig}`,
-      `--authorization-kubeconfig=${this.kubeconfig}`,
-      `--service-account-private-key-file=${this.#file("sa.key")}`,
-      `--cert-dir=${this.#file("manager-certs")}`,
+      `--kubeconfig=${file("kubeconfig")}`,
+      `--authentication-kubeconfig=${file("kubeconfig")}`,
+      `--authorization-kubeconfig=${file("kubeconfig")}`,
+      `--service-account-private-key-file=${file("sa.key")}`,
+      `--cert-dir=${file("manager-certs")}`,
       `--secure-port=${managerPort}`,
       "--leader-elect=false",
       "--kube-api-qps=200",
@@ -98,7 +82,7 @@ export class ControlPlane {
     );
   }
 
-  #credentials(): string {
+  #kubeconfig(): string {
     return JSON.stringify({
       apiVersion: "v1",
       kind: "Config",

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { DataDir } from "../../../../node/data-dir.ts";
 import { QuorateError } from "../../../../src/base/errors.ts";
 import { command, type CommandOutcome } from "../command-io.ts";
 import { databaseOf, exampleMachine, scratch, withDigest } from "./fixture.ts";
@@ -100,6 +101,16 @@ describe("quorate snapshot", () => {
     const found = await json("hashkv", `--data-dir=${at.dataDir}`);
     assert.equal(found["hashRevision"], revision + 1000);
     assert.equal(found["compactRevision"], revision + 1000);
+  });
+
+  it("belongs to the incarnation that it is given, so that no fence keeps it out", async () => {
+    const incarnation = async (...flags: readonly string[]): Promise<number> => {
+      using at = place(withDigest(database));
+      assert.equal((await restore(at, ...flags)).code, 0);
+      return new DataDir(at.dataDir, null).readIdentity().fenceIncarnation;
+    };
+    assert.equal(await incarnation(), 1);
+    assert.equal(await incarnation("--incarnation=7"), 7);
   });
 
   it("the log of a restored member is whole and begins after the state", async () => {
