@@ -274,8 +274,8 @@ describe("a reflector", () => {
     const fake = new FakeApi({ time });
     const api = Object.assign(fake.as("quorate-operator"), {
       watch: async function* (): AsyncGenerator<WatchEvent> {
-          watches++;
-          yield { type: "BOOKMARK", resourceVersion: "1" };
+        watches++;
+        yield { type: "BOOKMARK", resourceVersion: "1" };
       },
     });
     const reflector = new Reflector({
