@@ -1,7 +1,7 @@
 /** Keys and values. */
 import { KV } from "../api/gen/methods.ts";
 import { type Bytes, type KeyRange, keyAfter, toWireRange } from "./bytes.ts";
-import type { Calls } from "./calls.ts";
+import type { Calls, MemberCallOptions } from "./calls.ts";
 import type { KeyValue } from "./key-value.ts";
 import {
   type DeleteOptions,
@@ -56,8 +56,11 @@ export class Kv {
     return (await this.range(key, options)).rows[0] ?? null;
   }
 
-  /** One request for a range. What may be large is better read by `pages` or `getAll`. */
-  async range(range: KeyRange, options: RangeOptions & CallOptions = {}): Promise<RangeResult> {
+  /** One request for a range, at the member named if one is. What may be large is better read by `pages` or `getAll`. */
+  async range(
+    range: KeyRange,
+    options: RangeOptions & MemberCallOptions = {},
+  ): Promise<RangeResult> {
     const kind = options.serializable === true ? "local" : "read";
     const request = toRangeRequest(range, options);
     return toRangeResult(await this.#calls.unary(KV.range, request, kind, options));

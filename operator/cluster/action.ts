@@ -1,0 +1,93 @@
+/** What a pass may do: one of these, and then it ends. */
+import type { RaisedAlarm } from "../admin.ts";
+import type { KubeObject, Resource } from "../kube/api.ts";
+import type { Leaf } from "./certificates.ts";
+import type { Journal } from "./journal.ts";
+
+export interface AppliedObject {
+  readonly resource: Resource;
+  readonly object: KubeObject;
+}
+
+export type Action =
+  /** Writes the intention, if the journal is still the one that was read. */
+  | { readonly kind: "journal"; readonly document: Journal }
+  /** Owned objects that are not as they shall be. Objects of others are refused. */
+  | { readonly kind: "apply"; readonly objects: readonly AppliedObject[] }
+  /** Owned objects that shall not be any more. */
+  | {
+      readonly kind: "deleteOwned";
+      readonly resource: Resource;
+      readonly name: string;
+      readonly uid: string;
+    }
+  /** The operator's authority for this cluster. */
+  | { readonly kind: "makeAuthority" }
+  | { readonly kind: "issue"; readonly leaf: Leaf }
+  /** Renders the boot ConfigMap from the journal, if that is newer than what it holds. */
+  | { readonly kind: "bootFiles" }
+  /** Labels and annotations of one pod. */
+  | {
+      readonly kind: "markPod";
+      readonly name: string;
+      readonly uid: string;
+      readonly labels: Readonly<Record<string, string>>;
+      readonly annotations: Readonly<Record<string, string>>;
+    }
+  | { readonly kind: "scale"; readonly replicas: number; readonly resourceVersion: string }
+  /** Leaves the pods alone: it is made again with another claim template. */
+  | { readonly kind: "orphanStatefulSet"; readonly uid: string }
+  /** With its pods: only when the cluster itself is deleted. */
+  | { readonly kind: "deleteStatefulSet"; readonly uid: string }
+  | { readonly kind: "deletePod"; readonly name: string; readonly uid: string }
+  /** Refused while the member list, read once more, has a member at `vacated`; null: a person said so. */
+  | {
+      readonly kind: "deleteClaim";
+      readonly name: string;
+      readonly uid: string;
+      readonly vacated: string | null;
+    }
+  | { readonly kind: "expandClaim"; readonly name: string; readonly size: string }
+  | { readonly kind: "memberAdd"; readonly peerUrl: string }
+  | { readonly kind: "memberPromote"; readonly id: string }
+  | { readonly kind: "memberRemove"; readonly id: string }
+  | { readonly kind: "moveLeader"; readonly from: string; readonly targetId: string }
+  | { readonly kind: "compact"; readonly revision: number }
+  | { readonly kind: "defragment"; readonly member: string }
+  | { readonly kind: "disarm"; readonly alarm: RaisedAlarm }
+  | { readonly kind: "downgrade"; readonly version: string }
+  | { readonly kind: "secureRoot" }
+  | { readonly kind: "taskStatus"; readonly task: string; readonly changes: TaskProgress }
+  | { readonly kind: "deleteTask"; readonly task: string; readonly uid: string }
+  | { readonly kind: "finalizer"; readonly present: boolean }
+  /** Nothing can be done now. `reason` is one word, `message` says for what it waits and, if `stalled`, what a person may do. */
+  | Wait
+  /** Everything is as the spec has it. */
+  | { readonly kind: "settled" };
+
+export interface Wait {
+  readonly kind: "wait";
+  readonly reason: string;
+  readonly message: string;
+  readonly afterMs: number;
+  /** It will not go on by itself. */
+  readonly stalled: boolean;
+}
+
+export interface TaskProgress {
+  readonly phase: "Pending" | "Running" | "Complete" | "Failed";
+  readonly message: string;
+  readonly operationID?: string;
+  readonly revision?: number;
+}
+
+const SOON_MS = 2_000;
+const STALLED_MS = 30_000;
+
+export function wait(reason: string, message: string, afterMs: number = SOON_MS): Wait {
+  return { kind: "wait", reason, message, afterMs, stalled: false };
+}
+
+export function stalled(reason: string, message: string): Wait {
+  return { kind: "wait", reason, message, afterMs: STALLED_MS, stalled: true };
+}

@@ -1,0 +1,75 @@
+/** When a changed spec is taken over, and what of it is refused. Pure. */
+import type { Action } from "./action.ts";
+import { withDefaults } from "../api/apply-defaults.ts";
+import type { DefaultedClusterSpec, QuorateCluster } from "../api/gen/types.ts";
+import type { AdoptedSpec, Latched, Operation } from "./journal.ts";
+import { LAYOUTS } from "./component/layout.ts";
+import { write } from "./step.ts";
+import type { View } from "./view.ts";
+
+/** A spec as the operator reads it: with the defaults, whether or not the API server knew them. */
+export function specOf(cluster: QuorateCluster): DefaultedClusterSpec {
+  return withDefaults(cluster.spec);
+}
+
+/** Between operations, and in those that a wrong spec may have brought to a stop before anything came of them. */
+function mayAdopt(operation: Operation | null): boolean {
+  return operation === null || operation.type === "Bootstrap" || operation.type === "AddMember";
+}
+
+export function planAdoption(view: View): Action | null {
+  const { facts, journal } = view;
+  const generation = facts.cluster.metadata.generation ?? 0;
+  if (generation === journal.adopted.generation || !mayAdopt(journal.operation)) return null;
+  const { latched, adopted } = adopt(
+    specOf(facts.cluster),
+    generation,
+    journal.latched,
+    journal.downgradeTo,
+  );
+  return write(view, { latched, adopted });
+}
+
+/** The spec, and what is latched of it from now on. */
+export function adopt(
+  spec: DefaultedClusterSpec,
+  generation: number,
+  latched: Latched,
+  downgradeTo: string | null,
+): { readonly latched: Latched; readonly adopted: AdoptedSpec } {
+  const wanted = spec.version ?? latched.version;
+  const layout = spec.layoutRevision ?? latched.layoutRevision;
+  const refusals = [
+    refuseVersion(latched.version, wanted, downgradeTo),
+    LAYOUTS.has(layout)
+      ? null
+      : `spec.layoutRevision ${layout} is not one that this operator knows: ${[...LAYOUTS].join(", ")}`,
+    spec.unsafe.plaintext === latched.plaintext
+      ? null
+      : "spec.unsafe.plaintext cannot be changed: the members know each other by URLs with the scheme. Restore a backup into a new cluster",
+  ].filter((refusal) => refusal !== null);
+  const version =
+    refuseVersion(latched.version, wanted, downgradeTo) === null ? wanted : latched.version;
+  return {
+    latched: {
+      ...latched,
+      version,
+      layoutRevision: LAYOUTS.has(layout) ? layout : latched.layoutRevision,
+    },
+    adopted: { generation, spec, refusal: refusals.length === 0 ? null : refusals.join("; ") },
+  };
+}
+
+/** Up by patches and by one minor at a time; down within a minor, or to where a downgrade was prepared. */
+export function refuseVersion(from: string, to: string, downgradeTo: string | null): string | null {
+  const [oldMajor = 0, oldMinor = 0] = from.split(".").map(Number);
+  const [major = 0, minor = 0] = to.split(".").map(Number);
+  if (from === to) return null;
+  if (major !== oldMajor)
+    return `spec.version ${to} is of another major version than ${from}: restore a backup into a new cluster`;
+  if (minor > oldMinor + 1)
+    return `spec.version ${to} skips a minor version after ${from}: go to ${major}.${oldMinor + 1} first`;
+  if (minor < oldMinor && to !== downgradeTo)
+    return `spec.version ${to} is older than ${from}: make a QuorateTask downgrade to it first`;
+  return null;
+}

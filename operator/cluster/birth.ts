@@ -1,0 +1,54 @@
+/** The first thing that is ever written for a cluster: its journal. Pure. */
+import type { Action } from "./action.ts";
+import { adopt, specOf } from "./adoption.ts";
+import type { Facts } from "./facts.ts";
+import type { Journal, Latched } from "./journal.ts";
+import { claimOrdinalOf } from "./names.ts";
+import { type OperationStart, started } from "./step.ts";
+
+/**
+ * Claims that are there already may hold data, and nothing is known of them yet: as many pods as it takes to look into all are
+ * made.
+ */
+export function planBirth(facts: Facts): Action {
+  const { name, generation = 1 } = facts.cluster.metadata;
+  const spec = specOf(facts.cluster);
+  const ordinals = [...facts.claims.keys()].flatMap((claim) => claimOrdinalOf(name, claim) ?? []);
+  const size = Math.max(spec.replicas, ...ordinals.map((ordinal) => ordinal + 1));
+  if (size === 0) return { kind: "settled" };
+  const { latched, adopted } = adopt(spec, generation, firstLatch(facts), null);
+  const priorClaims = [...facts.claims.values()].map(({ metadata }) => metadata.uid ?? "");
+  const start = firstOperation(facts, priorClaims);
+  const document: Journal = {
+    version: 1,
+    revision: 1,
+    latched,
+    adopted,
+    incarnation: 1,
+    clusterId: null,
+    size,
+    asleep: null,
+    boot: {},
+    operation: started(start, { counter: 0, adopted }, facts.now, null),
+    counter: 1,
+    recreates: {},
+    rootPassword: null,
+    downgradeTo: null,
+    history: [],
+  };
+  return { kind: "journal", document };
+}
+
+function firstLatch({ cluster, defaults }: Facts): Latched {
+  return {
+    version: cluster.spec.version ?? defaults.version,
+    repository: defaults.repository,
+    layoutRevision: cluster.spec.layoutRevision ?? defaults.layoutRevision,
+    clusterDomain: defaults.clusterDomain,
+    plaintext: cluster.spec.unsafe?.plaintext ?? false,
+  };
+}
+
+function firstOperation(_facts: Facts, priorClaims: readonly string[]): OperationStart {
+  return { type: "Bootstrap", step: "AwaitPods", priorClaims, nonce: null };
+}

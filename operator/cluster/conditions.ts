@@ -1,0 +1,225 @@
+/** The conditions of a cluster: observations, each with what to do about it. Pure. */
+import { type ClusterConditionType, type Observation, setConditions } from "../api/conditions.ts";
+import type { Condition } from "../api/gen/types.ts";
+import type { Action } from "./action.ts";
+import type { Facts } from "./facts.ts";
+import { describePod } from "./operation/describe.ts";
+import { type View, healthyVoters, isOutdated, quorumOf, updateRevision } from "./view.ts";
+
+type Told = Observation<ClusterConditionType>;
+
+/** How long a majority has to be away before it is called lost. */
+const LOST_AFTER_MS = 300_000;
+
+export function buildConditions(facts: Facts, view: View | null, action: Action): Condition[] {
+  const available = tellAvailable(facts, view);
+  const told: Told[] = [
+    tellReady(facts, view, action),
+    available,
+    ...tellProgress(view, action),
+    tellDegraded(view),
+    tellUpdated(view),
+    tellTopology(facts, view),
+    tellTls(action),
+    tellBackups(facts),
+    tellQuorumLost(facts, view, available),
+  ];
+  const { metadata, status } = facts.cluster;
+  const now = `${new Date(facts.now).toISOString().slice(0, 19)}Z`;
+  return setConditions(status?.conditions, told, metadata.generation ?? 1, now);
+}
+
+function tell(
+  type: ClusterConditionType,
+  holds: boolean | null,
+  reason: string,
+  message: string,
+): Told {
+  return { type, status: holds === null ? "Unknown" : holds ? "True" : "False", reason, message };
+}
+
+function waitOf(action: Action): { readonly reason: string; readonly message: string } | null {
+  return action.kind === "wait" ? action : null;
+}
+
+function tellReady(facts: Facts, view: View | null, action: Action): Told {
+  if (view === null) return tell("Ready", false, "NotBegun", "the cluster has not begun");
+  const { spec, journal } = view;
+  if (spec.replicas === 0)
+    return tell(
+      "Ready",
+      false,
+      "Hibernating",
+      "spec.replicas is 0: the pods are stopped, the volumes stay",
+    );
+  const current = facts.cluster.metadata.generation ?? 1;
+  const waiting = waitOf(action);
+  if (journal.adopted.refusal !== null)
+    return tell("Ready", false, "SpecRefused", journal.adopted.refusal);
+  const whole = view.voters.length === spec.replicas && healthyVoters(view) === spec.replicas;
+  if (whole && journal.operation === null && journal.adopted.generation === current)
+    return tell("Ready", true, "AllMembers", `all ${spec.replicas} members take part`);
+  const progress = `${healthyVoters(view)} of ${spec.replicas} members take part`;
+  const what = waiting === null ? progress : `${progress}; ${waiting.message}`;
+  return tell("Ready", false, waiting?.reason ?? journal.operation?.type ?? "InProgress", what);
+}
+
+function tellAvailable(_facts: Facts, view: View | null): Told {
+  if (view === null) return tell("Available", false, "NotBegun", "the cluster has not begun");
+  if (view.memberList === null) {
+    const { memberList } = view.facts;
+    const why = memberList.known ? "" : `: ${memberList.why}`;
+    return tell("Available", false, "NoQuorum", `no member answers for the cluster${why}`);
+  }
+  const healthy = healthyVoters(view);
+  const quorum = quorumOf(view.voters.length);
+  return healthy >= quorum && view.voters.length > 0
+    ? tell("Available", true, "Quorum", `${healthy} of ${view.voters.length} voters take part`)
+    : tell(
+        "Available",
+        false,
+        "NoQuorum",
+        `${healthy} of ${view.voters.length} voters take part, fewer than ${quorum}`,
+      );
+}
+
+/** Abnormal when true, both. */
+function tellProgress(view: View | null, action: Action): Told[] {
+  const refusal = view?.journal.adopted.refusal ?? null;
+  const waiting = action.kind === "wait" ? action : null;
+  const isStalled = waiting?.stalled === true || refusal !== null;
+  const under = view?.journal.operation ?? null;
+  const type = under === null ? "InProgress" : under.type;
+  const reconciling = action.kind !== "settled" && waiting?.reason !== "Paused" && !isStalled;
+  return [
+    reconciling
+      ? tell("Reconciling", true, type, waiting?.message ?? "changes are being made")
+      : tell(
+          "Reconciling",
+          false,
+          waiting?.reason ?? "Settled",
+          waiting?.message ?? "nothing is being changed",
+        ),
+    isStalled
+      ? tell(
+          "Stalled",
+          true,
+          waiting?.stalled === true ? waiting.reason : "SpecRefused",
+          waiting?.stalled === true ? waiting.message : (refusal ?? ""),
+        )
+      : tell("Stalled", false, "None", "nothing waits for a person"),
+  ];
+}
+
+function tellDegraded(view: View | null): Told {
+  const absent =
+    view?.places.filter(({ member, participates }) => member !== null && !participates) ?? [];
+  if (view === null || absent.length === 0)
+    return tell("Degraded", false, "None", "every member takes part");
+  const told = absent.map((place) => `${place.name}: ${describePod(view, place)}`).join("; ");
+  return tell("Degraded", true, "MembersAbsent", told);
+}
+
+function tellUpdated(view: View | null): Told {
+  const outdated = view?.places.filter((place) => isOutdated(view, place)) ?? [];
+  if (view === null || updateRevision(view) === null)
+    return tell("Updated", null, "RevisionUnknown", "the StatefulSet has not been looked at yet");
+  if (outdated.length === 0)
+    return tell("Updated", true, "AllPods", "every pod is as the spec has it");
+  const names = outdated.map(({ name }) => name).join(", ");
+  return tell("Updated", false, "Outdated", `older than the spec: ${names}`);
+}
+
+function tellTopology(facts: Facts, view: View | null): Told {
+  const zones = new Map<string, number>();
+  let voters = 0;
+  for (const { member, pod } of view?.places ?? []) {
+    if (member === null || member.isLearner) continue;
+    voters++;
+    const zone = facts.zones.get(pod?.spec?.nodeName ?? "");
+    if (zone !== undefined) zones.set(zone, (zones.get(zone) ?? 0) + 1);
+  }
+  const [heaviest] = [...zones].toSorted(([, a], [, b]) => b - a);
+  if (heaviest === undefined)
+    return tell(
+      "TopologySatisfied",
+      null,
+      "ZonesUnknown",
+      "no node says its zone, or nodes may not be read",
+    );
+  const [zone, count] = heaviest;
+  return voters > 2 && count >= quorumOf(voters)
+    ? tell(
+        "TopologySatisfied",
+        false,
+        "ZoneHoldsMajority",
+        `zone ${zone} has ${count} of ${voters} voters: with it the quorum goes`,
+      )
+    : tell("TopologySatisfied", true, "Spread", "no zone has a majority of the voters");
+}
+
+function tellTls(action: Action): Told {
+  if (action.kind === "makeAuthority" || action.kind === "issue")
+    return tell("TLSReady", false, "Issuing", "certificates are being made");
+  return action.kind === "wait" && action.reason === "AwaitCertificate"
+    ? tell("TLSReady", false, action.reason, action.message)
+    : tell("TLSReady", true, "Issued", "every certificate is there and good");
+}
+
+function tellBackups({ backups }: Facts): Told {
+  const ended = backups
+    .filter(({ status }) => status?.phase === "Complete" || status?.phase === "Failed")
+    .toSorted((a, b) =>
+      (a.metadata.creationTimestamp ?? "").localeCompare(b.metadata.creationTimestamp ?? ""),
+    );
+  const last = ended.at(-1);
+  if (last === undefined)
+    return tell("BackupHealthy", null, "NoBackup", "no backup has been made yet");
+  return last.status?.phase === "Complete"
+    ? tell("BackupHealthy", true, "Complete", `the last backup, ${last.metadata.name}, is complete`)
+    : tell(
+        "BackupHealthy",
+        false,
+        "Failed",
+        `the last backup, ${last.metadata.name}, failed: ${last.status?.message ?? ""}`,
+      );
+}
+
+/** Said, and nothing more: a person decides. */
+function tellQuorumLost(facts: Facts, view: View | null, available: Told): Told {
+  if (
+    view === null ||
+    available.status === "True" ||
+    view.journal.clusterId === null ||
+    view.journal.size === 0
+  )
+    return tell("QuorumLost", false, "None", "a quorum answers, or is not expected to");
+  const before = facts.cluster.status?.conditions?.find(({ type }) => type === "Available");
+  const since = before?.status === "False" ? Date.parse(before.lastTransitionTime) : facts.now;
+  const hasLeader = view.places.some(({ boot }) => boot?.leader != null);
+  if (hasLeader || facts.now - since < LOST_AFTER_MS)
+    return tell("QuorumLost", false, "Transient", "no quorum answers; it is not called lost yet");
+  const pending = view.places.some(({ pod }) => pod === null || pod.status?.phase === "Pending");
+  const best = bestSurvivor(view);
+  const hint =
+    best === null
+      ? "no member says what its disk holds"
+      : `if the others are gone for good, a QuorateTask recoverQuorum with survivor ${best} and acknowledgeDataLoss keeps what it has`;
+  return tell(
+    "QuorumLost",
+    true,
+    pending ? "Transient" : "Suspected",
+    `a majority of the voters does not answer; ${hint}`,
+  );
+}
+
+/** Who has the highest term and index of those that say. */
+export function bestSurvivor({ places }: View): string | null {
+  const saying = places.filter(({ boot }) => boot !== null && boot.lastIndex !== null);
+  const [best] = saying.toSorted(
+    (a, b) =>
+      (b.boot?.lastTerm ?? 0) - (a.boot?.lastTerm ?? 0) ||
+      (b.boot?.lastIndex ?? 0) - (a.boot?.lastIndex ?? 0),
+  );
+  return best?.name ?? null;
+}

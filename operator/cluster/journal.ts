@@ -1,0 +1,199 @@
+/**
+ * The operator's memory of one cluster: a JSON document in a ConfigMap, written with resourceVersion preconditions and before
+ * whatever it announces. An operation says what was intended; whether it was done is always asked of the cluster.
+ */
+import type { BootFile } from "../../src/api/boot.ts";
+import type { DefaultedClusterSpec } from "../api/gen/types.ts";
+import type { MemberReplacement } from "./operation/replace-reasons.ts";
+
+/** What was decided when the cluster was made and stays until the spec says otherwise. */
+export interface Latched {
+  readonly version: string;
+  /** Without a tag; where the spec names none. */
+  readonly repository: string;
+  readonly layoutRevision: string;
+  readonly clusterDomain: string;
+  /** Without TLS. Peer URLs hold it, so that it stays. */
+  readonly plaintext: boolean;
+}
+
+/** The spec that is followed. */
+export interface AdoptedSpec {
+  readonly generation: number;
+  readonly spec: DefaultedClusterSpec;
+  /** What of it is not followed, and why; null: all is. */
+  readonly refusal: string | null;
+}
+
+interface OperationHead {
+  readonly id: string;
+  /** What was intended last: a word for status and for people. */
+  readonly step: string;
+  /** How often the step was begun. */
+  readonly attempts: number;
+  readonly startedAt: string;
+  /** After it the operation is called stalled; null: never. */
+  readonly deadline: string | null;
+  /** The QuorateTask that asked for it; null: the spec or the cluster's own state did. */
+  readonly task: string | null;
+}
+
+export interface BootstrapOperation extends OperationHead {
+  readonly type: "Bootstrap";
+  /** UIDs of the claims that were there before: each must be shown to be empty before the seed gets its ticket. */
+  readonly priorClaims: readonly string[];
+  /** Of the one bootstrap ticket; null before it was issued. */
+  readonly nonce: string | null;
+}
+
+export interface AddMemberOperation extends OperationHead {
+  readonly type: "AddMember";
+  readonly member: string;
+  /** The id that the ticket was issued for; null before. */
+  readonly memberId: string | null;
+  readonly nonce: string | null;
+  /** The join was given up: what is left is to remove the learner and its disk. */
+  readonly abandoned: string | null;
+}
+
+export interface RemoveMemberOperation extends OperationHead {
+  readonly type: "RemoveMember";
+  readonly member: string;
+  /** UID of the claim that goes with it, by the policy; null: stays. */
+  readonly claimUid: string | null;
+}
+
+export interface ReplaceMemberOperation extends OperationHead {
+  readonly type: "ReplaceMember";
+  readonly member: string;
+  readonly reason: MemberReplacement;
+  /** The member to remove; null: the list had none at this peer URL. One with another id there is its successor. */
+  readonly memberId: string | null;
+  /** What goes with it; null: was not there. */
+  readonly claimUid: string | null;
+  readonly podUid: string | null;
+}
+
+export interface RecreatePodOperation extends OperationHead {
+  readonly type: "RecreatePod";
+  readonly member: string;
+  readonly podUid: string;
+}
+
+export interface RollOperation extends OperationHead {
+  readonly type: "Roll";
+  readonly revision: string;
+  /** The pod that is being made anew. */
+  readonly current: { readonly member: string; readonly podUid: string } | null;
+  /** When it was first seen to take part again. */
+  readonly seenAt: string | null;
+}
+
+export type Operation =
+  | BootstrapOperation
+  | AddMemberOperation
+  | RemoveMemberOperation
+  | ReplaceMemberOperation
+  | RecreatePodOperation
+  | RollOperation;
+
+export type OperationType = Operation["type"];
+
+export interface FinishedOperation {
+  readonly id: string;
+  readonly type: OperationType;
+  readonly member: string | null;
+  readonly task: string | null;
+  readonly startedAt: string;
+  readonly finishedAt: string;
+  readonly outcome: "Done" | "Abandoned" | "Failed";
+  readonly message: string;
+}
+
+export interface Journal {
+  readonly version: 1;
+  /** Grows with every write; a boot ConfigMap is never written from an older one than it holds. */
+  readonly revision: number;
+  readonly latched: Latched;
+  /** The spec that objects are built from and operations follow. */
+  readonly adopted: AdoptedSpec;
+  readonly incarnation: number;
+  readonly clusterId: string | null;
+  /** Pods that the StatefulSet shall have now. */
+  readonly size: number;
+  /** While it hibernates: the pods that come back first. */
+  readonly asleep: number | null;
+  /** The boot ConfigMap is rendered from it. */
+  readonly boot: Readonly<Record<string, BootFile>>;
+  readonly operation: Operation | null;
+  /** Numbers operations. */
+  readonly counter: number;
+  readonly recreates: Readonly<Record<string, { readonly count: number; readonly since: string }>>;
+  /** SHA-256 of what root's password was set from; null: never. */
+  readonly rootPassword: string | null;
+  /** The version that a QuorateTask downgrade has prepared the cluster for; null: none. */
+  readonly downgradeTo: string | null;
+  /** The newest last; at most 20. */
+  readonly history: readonly FinishedOperation[];
+}
+
+const HISTORY_MAX = 20;
+
+/** What a person reads when the operator's memory was edited into something else. */
+export class JournalError extends Error {
+  override readonly name = "JournalError";
+}
+
+/** Throws a `JournalError` for what no operator of this version wrote. */
+export function parseJournal(text: string): Journal {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (thrown) {
+    throw new JournalError("the journal is not JSON: restore it, or delete it", { cause: thrown });
+  }
+  if (parsed === null || typeof parsed !== "object" || !("version" in parsed))
+    throw new JournalError("the journal says no version: restore it, or delete it");
+  if (parsed.version !== 1) {
+    const version = JSON.stringify(parsed.version);
+    throw new JournalError(`the journal is of version ${version}: a newer operator wrote it`);
+  }
+  return parsed as Journal;
+}
+
+/** The journal with other contents, and one revision further. */
+export function revised(journal: Journal, changes: Partial<Journal>): Journal {
+  return { ...journal, ...changes, version: 1, revision: journal.revision + 1 };
+}
+
+/** Without its operation, which goes into the history. */
+export function finished(
+  journal: Journal,
+  outcome: FinishedOperation["outcome"],
+  message: string,
+  now: number,
+): Partial<Journal> {
+  const { operation } = journal;
+  if (operation === null) return {};
+  const entry: FinishedOperation = {
+    id: operation.id,
+    type: operation.type,
+    member: "member" in operation ? operation.member : null,
+    task: operation.task,
+    startedAt: operation.startedAt,
+    finishedAt: new Date(now).toISOString(),
+    outcome,
+    message,
+  };
+  return { operation: null, history: [...journal.history, entry].slice(-HISTORY_MAX) };
+}
+
+/** The boot files with one of them changed; null takes it away. */
+export function withBootFile(
+  journal: Journal,
+  member: string,
+  file: BootFile | null,
+): Readonly<Record<string, BootFile>> {
+  const rest = Object.entries(journal.boot).filter(([name]) => name !== member);
+  return Object.fromEntries(file === null ? rest : [...rest, [member, file]]);
+}

@@ -1,0 +1,92 @@
+/**
+ * What to do next: facts in, one action out. The order of the questions is the order of what matters more; whatever comes first
+ * is done, and then everything is read and asked again.
+ */
+import { unreachable } from "../../src/base/assert.ts";
+import { type Action, type Wait, wait } from "./action.ts";
+import { planBirth } from "./birth.ts";
+import { planCertificates } from "./certificates.ts";
+import { planDeletion, planFinalizer } from "./deletion.ts";
+import type { Facts } from "./facts.ts";
+import type { Operation } from "./journal.ts";
+import { isTerminating } from "./objects.ts";
+import { planAdoption } from "./adoption.ts";
+import { planBootstrap } from "./operation/bootstrap.ts";
+import { planAddMember } from "./operation/join.ts";
+import { planRecreatePod } from "./operation/recreate-pod.ts";
+import { planRemoveMember } from "./operation/remove-member.ts";
+import { planRepair } from "./operation/repair.ts";
+import { planReplaceMember } from "./operation/replace-member.ts";
+import { planRoll, planRollOn } from "./operation/roll.ts";
+import { planJoin, planScale } from "./operation/scale.ts";
+import { planGate } from "./gate.ts";
+import { planBootFiles, planMarks, planObjects, planSize, planStuckPod } from "./upkeep.ts";
+import { type View, buildView } from "./view.ts";
+
+type Question = (view: View) => Action | null;
+
+/** While an operation is under way, before it. */
+const UPKEEP: readonly Question[] = [
+  planCertificates,
+  planBootFiles,
+  planObjects,
+  planSize,
+  planMarks,
+  planStuckPod,
+];
+
+/** Without an operation, by priority. */
+const QUESTIONS: readonly Question[] = [planRepair, planJoin, planGate, planRoll, planScale];
+
+/** Pure. */
+export function plan(facts: Facts): Action {
+  if (isTerminating(facts.cluster)) return planDeletion(facts);
+  if (facts.cluster.spec.paused === true)
+    return wait("Paused", "spec.paused is set: nothing is changed", 60_000);
+  if (facts.journal === null) return planBirth(facts);
+  const finalizer = planFinalizer(facts);
+  if (finalizer !== null) return finalizer;
+  const view = buildView(facts, facts.journal.document);
+  const adoption = planAdoption(view);
+  if (adoption !== null) return adoption;
+  const upkeep = first(UPKEEP, view);
+  if (upkeep !== null) return upkeep;
+  const { operation } = view.journal;
+  if (operation !== null) return inTime(view, operation, planOperation(view, operation));
+  return first(QUESTIONS, view) ?? { kind: "settled" };
+}
+
+function first(questions: readonly Question[], view: View): Action | null {
+  for (const question of questions) {
+    const action = question(view);
+    if (action !== null) return action;
+  }
+  return null;
+}
+
+function planOperation(view: View, operation: Operation): Action {
+  switch (operation.type) {
+    case "Bootstrap":
+      return planBootstrap(view, operation);
+    case "AddMember":
+      return planAddMember(view, operation);
+    case "RemoveMember":
+      return planRemoveMember(view, operation);
+    case "ReplaceMember":
+      return planReplaceMember(view, operation);
+    case "RecreatePod":
+      return planRecreatePod(view, operation);
+    case "Roll":
+      return planRollOn(view, operation);
+    default:
+      return unreachable(operation);
+  }
+}
+
+/** What waits beyond its deadline is called stalled, and goes on waiting. */
+function inTime({ facts }: View, { deadline, type }: Operation, action: Action): Action {
+  if (action.kind !== "wait" || deadline === null || facts.now <= Date.parse(deadline))
+    return action;
+  const late: Wait = { ...action, stalled: true, message: `${type} takes long: ${action.message}` };
+  return late;
+}

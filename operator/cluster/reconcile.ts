@@ -1,0 +1,99 @@
+/** One pass over one cluster: observe, plan, act, tell. */
+import { isDeepStrictEqual } from "node:util";
+import { QUORATE_CLUSTER, apiVersion } from "../api/resources.ts";
+import type { QuorateCluster, QuorateClusterStatus } from "../api/gen/types.ts";
+import type { KubeObject, ObjectRef } from "../kube/api.ts";
+import { act } from "./act.ts";
+import type { Action } from "./action.ts";
+import type { Facts } from "./facts.ts";
+import { JournalError } from "./journal.ts";
+import { type Observer, observe } from "./observe.ts";
+import { plan } from "./plan.ts";
+import { buildStatus } from "./status.ts";
+import { buildView } from "./view.ts";
+
+/** Where events go; what is said twice is counted by whoever takes them. */
+export interface Recorder {
+  event(about: KubeObject, type: "Normal" | "Warning", reason: string, note: string): void;
+}
+
+export interface ClusterReconciler extends Observer {
+  readonly recorder: Recorder;
+  /** Told of every action before it is made. */
+  readonly onAction?: (cluster: ObjectRef, action: Action) => void;
+}
+
+/** How soon the next pass is due, in milliseconds; null: when something changes. */
+export type NextPass = number | null;
+
+/** Settled clusters are looked at all the same: members say nothing by themselves. */
+const IDLE_MS = 30_000;
+
+/** Rejects where the API server does not answer or refuses: the caller tries again, later each time. */
+export async function reconcileCluster(
+  reconciler: ClusterReconciler,
+  ref: ObjectRef,
+): Promise<NextPass> {
+  const { kube, admins } = reconciler;
+  const cluster = await kube.get<QuorateCluster>(QUORATE_CLUSTER, ref);
+  if (cluster === null) {
+    admins.forget(`${ref.namespace ?? ""}/${ref.name}`);
+    return null;
+  }
+  try {
+    const { facts, admin } = await observe(reconciler, cluster);
+    const action = plan(facts);
+    await tell(reconciler, facts, action);
+    reconciler.onAction?.(ref, action);
+    await act(kube, admin, facts, action);
+    return nextPass(action);
+  } catch (thrown) {
+    if (!(thrown instanceof JournalError)) throw thrown;
+    reconciler.recorder.event(cluster, "Warning", "JournalUnreadable", thrown.message);
+    return IDLE_MS;
+  }
+}
+
+function nextPass(action: Action): NextPass {
+  switch (action.kind) {
+    case "wait":
+      return action.afterMs;
+    case "settled":
+      return IDLE_MS;
+    default:
+      return 0;
+  }
+}
+
+/** The status, where it changed, and an event where what is waited for changed. */
+async function tell(
+  { kube, recorder }: ClusterReconciler,
+  facts: Facts,
+  action: Action,
+): Promise<void> {
+  const { cluster, journal } = facts;
+  if (cluster.metadata.deletionTimestamp !== undefined) return;
+  const view = journal === null ? null : buildView(facts, journal.document);
+  const status = buildStatus(facts, view, action);
+  if (action.kind === "wait" && isNews(cluster, action.message))
+    recorder.event(cluster, action.stalled ? "Warning" : "Normal", action.reason, action.message);
+  if (isDeepStrictEqual(plain(status), plain(cluster.status ?? {}))) return;
+  const { name, namespace = "" } = cluster.metadata;
+  const object = {
+    apiVersion: apiVersion(QUORATE_CLUSTER),
+    kind: QUORATE_CLUSTER.kind,
+    metadata: { name, namespace },
+    status,
+  };
+  await kube.applyStatus(QUORATE_CLUSTER, object);
+}
+
+function isNews({ status }: QuorateCluster, message: string): boolean {
+  const said = status?.conditions ?? [];
+  return !said.some((condition) => condition.message.includes(message));
+}
+
+/** As JSON would give it back. */
+function plain(status: QuorateClusterStatus): unknown {
+  return JSON.parse(JSON.stringify(status));
+}

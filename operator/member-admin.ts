@@ -1,0 +1,238 @@
+/** The members of clusters over the network: the client for what needs a cluster, plain HTTP for what a single member says. */
+import { get } from "node:http";
+import type { BootReport } from "../src/api/boot.ts";
+import { AlarmType, Client, ClientError } from "../src/client/client.ts";
+import type { Admin, AdminAccess, AdminPool, MemberState, RaisedAlarm } from "./admin.ts";
+import { digestOf } from "./cluster/names.ts";
+
+/** For a call with all its attempts. A pass asks all members at once, and one that is silent holds the others up for so long. */
+const CALL_MS = 4_000;
+const ATTEMPT_MS = 2_000;
+/** A database of some gigabytes. */
+const LONG_MS = 600_000;
+const BOOT_MS = 2_000;
+const BOOT_BYTES_MAX = 65_536;
+/** Never written; read at each member to see whether it takes part. */
+const CANARY = "quorate.io/canary";
+
+interface Held {
+  readonly digest: string;
+  readonly admin: MemberAdmin;
+}
+
+/** Keeps one client for each cluster, until its certificates or password change. */
+export class MemberAdmins implements AdminPool {
+  readonly #held = new Map<string, Held>();
+
+  reach(cluster: string, access: AdminAccess): Admin {
+    const digest = digestOf([access.tls, access.rootPassword]);
+    const held = this.#held.get(cluster);
+    if (held !== undefined && held.digest === digest) {
+      held.admin.locate(access);
+      return held.admin;
+    }
+    held?.admin.close();
+    const admin = new MemberAdmin(access);
+    this.#held.set(cluster, { digest, admin });
+    return admin;
+  }
+
+  forget(cluster: string): void {
+    this.#held.get(cluster)?.admin.close();
+    this.#held.delete(cluster);
+  }
+
+  close(): void {
+    for (const cluster of this.#held.keys()) this.forget(cluster);
+  }
+}
+
+function hex(id: bigint): string {
+  return id.toString(16);
+}
+
+function idOf(text: string): bigint {
+  return BigInt(`0x${text}`);
+}
+
+export class MemberAdmin implements Admin {
+  #access: AdminAccess;
+  #client: Client | null = null;
+
+  constructor(access: AdminAccess) {
+    this.#access = access;
+  }
+
+  /** Members have other addresses now. */
+  locate(access: AdminAccess): void {
+    this.#access = access;
+    this.#client?.setEndpoints(access.members.map(({ client }) => client));
+  }
+
+  close(): void {
+    this.#client?.close();
+  }
+
+  async members(): ReturnType<Admin["members"]> {
+    const list = await this.#calls().cluster.list();
+    return list.map(({ id, name, peerUrls, isLearner }) => ({
+      id: hex(id),
+      name,
+      peerUrls,
+      isLearner,
+    }));
+  }
+
+  async addLearner(peerUrl: string): Promise<string> {
+    const member = await this.#calls().cluster.add([peerUrl], { learner: true });
+    return hex(member.id);
+  }
+
+  async promote(id: string): Promise<boolean> {
+    try {
+      await this.#calls().cluster.promote(idOf(id));
+      return true;
+    } catch (thrown) {
+      if (thrown instanceof ClientError && thrown.is("learnerNotReady")) return false;
+      if (thrown instanceof ClientError && thrown.is("memberNotLearner")) return true;
+      throw thrown;
+    }
+  }
+
+  async remove(id: string): Promise<void> {
+    try {
+      await this.#calls().cluster.remove(idOf(id));
+    } catch (thrown) {
+      if (!(thrown instanceof ClientError && thrown.is("memberNotFound"))) throw thrown;
+    }
+  }
+
+  async moveLeader(from: string, targetId: string): Promise<void> {
+    const { maintenance } = this.#calls();
+    await maintenance.moveLeader(idOf(targetId), { endpoint: this.#endpoint(from) });
+  }
+
+  async status(member: string): Promise<MemberState> {
+    const { maintenance } = this.#calls();
+    const found = await maintenance.status({ endpoint: this.#endpoint(member) });
+    const { header } = found;
+    if (header === null) throw new ClientError("internal", "the status has no header");
+    return {
+      memberId: hex(header.memberId),
+      clusterId: hex(header.clusterId),
+      leader: found.leader === 0n ? null : hex(found.leader),
+      isLearner: found.isLearner,
+      version: found.version,
+      raftTerm: found.raftTerm,
+      raftIndex: found.raftIndex,
+      appliedIndex: found.raftAppliedIndex,
+      revision: header.revision,
+      dbSize: found.dbSize,
+      dbSizeInUse: found.dbSizeInUse,
+      dbSizeQuota: found.dbSizeQuota,
+      errors: found.errors,
+    };
+  }
+
+  async readThrough(member: string): Promise<number> {
+    const { kv } = this.#calls();
+    return (await kv.range(CANARY, { endpoint: this.#endpoint(member) })).revision;
+  }
+
+  async hashKv(member: string, revision: number): ReturnType<Admin["hashKv"]> {
+    const { maintenance } = this.#calls();
+    const options = { endpoint: this.#endpoint(member), revision, timeoutMs: LONG_MS };
+    const { hash, compactRevision, hashRevision } = await maintenance.hashKv(options);
+    return { hash, compactRevision, revision: hashRevision };
+  }
+
+  async alarms(): Promise<readonly RaisedAlarm[]> {
+    const raised = await this.#calls().maintenance.alarms();
+    return raised.flatMap(({ memberId, alarm }): RaisedAlarm[] => {
+      if (alarm === AlarmType.nospace) return [{ memberId: hex(memberId), alarm: "NOSPACE" }];
+      return alarm === AlarmType.corrupt ? [{ memberId: hex(memberId), alarm: "CORRUPT" }] : [];
+    });
+  }
+
+  async disarm({ memberId, alarm }: RaisedAlarm): Promise<void> {
+    const type = alarm === "NOSPACE" ? AlarmType.nospace : AlarmType.corrupt;
+    await this.#calls().maintenance.disarm({ memberId: idOf(memberId), alarm: type });
+  }
+
+  async compact(revision: number): Promise<void> {
+    try {
+      await this.#calls().kv.compact(revision);
+    } catch (thrown) {
+      if (!(thrown instanceof ClientError && thrown.is("compacted"))) throw thrown;
+    }
+  }
+
+  async defragment(member: string): Promise<void> {
+    const { maintenance } = this.#calls();
+    await maintenance.defragment({ endpoint: this.#endpoint(member), timeoutMs: LONG_MS });
+  }
+
+  async authEnabled(): Promise<boolean> {
+    return (await this.#calls().auth.status()).enabled;
+  }
+
+  async secureRoot(password: string): Promise<void> {
+    const { auth } = this.#calls();
+    const isThere = (await auth.users()).includes("root");
+    if (isThere) await auth.changePassword("root", password);
+    else await auth.addUser("root", password);
+    if (!(await auth.roles()).includes("root")) await auth.addRole("root");
+    if (!(await auth.rolesOf("root")).includes("root")) await auth.grantRole("root", "root");
+    if (!(await auth.status()).enabled) await auth.enable();
+  }
+
+  async downgrade(version: string): Promise<void> {
+    await this.#calls().maintenance.downgrade("enable", version);
+  }
+
+  async boot(member: string): Promise<BootReport> {
+    const address = this.#access.members.find(({ name }) => name === member);
+    if (address === undefined) throw new ClientError("unavailable", `${member} has no address`);
+    const text = await fetchText(new URL("/boot", address.probe));
+    return JSON.parse(text) as BootReport;
+  }
+
+  #endpoint(member: string): string {
+    const address = this.#access.members.find(({ name }) => name === member);
+    if (address === undefined) throw new ClientError("unavailable", `${member} has no address`);
+    return address.client;
+  }
+
+  #calls(): Client {
+    const { tls, members, rootPassword } = this.#access;
+    this.#client ??= new Client({
+      endpoints: members.map(({ client }) => client),
+      ...(tls === null ? {} : { tls }),
+      ...(rootPassword === null ? {} : { user: { name: "root", password: rootPassword } }),
+      timeoutMs: CALL_MS,
+      attemptTimeoutMs: ATTEMPT_MS,
+    });
+    return this.#client;
+  }
+}
+
+function fetchText(url: URL): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const request = get(url, { agent: false, timeout: BOOT_MS }, (response) => {
+      const parts: Buffer[] = [];
+      let size = 0;
+      response.on("data", (part: Buffer) => {
+        size += part.length;
+        if (size > BOOT_BYTES_MAX) request.destroy(new Error("the boot report is too long"));
+        else parts.push(part);
+      });
+      response.on("end", () => {
+        if (response.statusCode === 200) resolve(Buffer.concat(parts).toString("utf8"));
+        else reject(new Error(`/boot answered ${response.statusCode ?? 0}`));
+      });
+      response.on("error", reject);
+    });
+    request.on("timeout", () => request.destroy(new Error(`${url.host} does not answer`)));
+    request.on("error", reject);
+  });
+}

@@ -1,0 +1,217 @@
+/** The operator's port to members, answered by the modelled ones: late, sometimes not at all, sometimes with the answer lost. */
+import type { BootReport } from "../../../src/api/boot.ts";
+import type {
+  Admin,
+  AdminAccess,
+  AdminPool,
+  HistoryHash,
+  MemberEntry,
+  MemberState,
+  RaisedAlarm,
+} from "../../../operator/admin.ts";
+import { sleep } from "../../../operator/time.ts";
+import { ConsensusError, type Lineage, type Running, idOf } from "./consensus.ts";
+import { VERSION, type World } from "./world.ts";
+
+/** Called at each end of each call, with what it is about; one that throws does so to the caller. */
+export type AdminHook = (call: string, when: "before" | "after") => Promise<void>;
+
+export class ModelAdmins implements AdminPool {
+  readonly #world: World;
+  readonly #hook: AdminHook;
+
+  constructor(world: World, hook: AdminHook) {
+    this.#world = world;
+    this.#hook = hook;
+  }
+
+  reach(_cluster: string, access: AdminAccess): Admin {
+    return new ModelAdmin(this.#world, access, this.#hook);
+  }
+
+  forget(): void {}
+}
+
+class ModelAdmin implements Admin {
+  readonly #world: World;
+  readonly #access: AdminAccess;
+  readonly #hook: AdminHook;
+
+  constructor(world: World, access: AdminAccess, hook: AdminHook) {
+    this.#world = world;
+    this.#access = access;
+    this.#hook = hook;
+  }
+
+  members(): Promise<readonly MemberEntry[]> {
+    return this.#call("members", () => {
+      const { lineage } = this.#leading();
+      return lineage.seats.map(({ id, name, url, learner }) => ({
+        id,
+        name,
+        peerUrls: [url],
+        isLearner: learner,
+      }));
+    });
+  }
+
+  addLearner(peerUrl: string): Promise<string> {
+    return this.#call(`addLearner ${peerUrl}`, () => {
+      const { lineage, running } = this.#leading();
+      if (lineage.seats.some(({ url }) => url === peerUrl))
+        throw new ConsensusError("etcdserver: Peer URLs already exists");
+      if (lineage.seats.some(({ learner }) => learner))
+        throw new ConsensusError("etcdserver: too many learner members in cluster");
+      const id = this.#world.newId();
+      const seat = { id, url: peerUrl, learner: true, name: "" };
+      lineage.reseat([...lineage.seats, seat], running);
+      return id;
+    });
+  }
+
+  promote(id: string): Promise<boolean> {
+    return this.#call(`promote ${id}`, () => {
+      const { lineage, running } = this.#leading();
+      const seat = lineage.seats.find((each) => each.id === id);
+      if (seat === undefined) throw new ConsensusError("etcdserver: member not found");
+      if (!seat.learner) return true;
+      const there = running.find(({ disk }) => idOf(disk) === id);
+      if (there === undefined || there.disk.index < lineage.entries.length) return false;
+      const seats = lineage.seats.map((each) =>
+        each === seat ? { ...each, learner: false } : each,
+      );
+      lineage.reseat(seats, running);
+      return true;
+    });
+  }
+
+  remove(id: string): Promise<void> {
+    return this.#call(`remove ${id}`, () => {
+      const { lineage, running } = this.#leading();
+      const seats = lineage.seats.filter((each) => each.id !== id);
+      if (seats.length < lineage.seats.length) lineage.reseat(seats, running);
+    });
+  }
+
+  moveLeader(_from: string, targetId: string): Promise<void> {
+    return this.#call(`moveLeader ${targetId}`, () => {
+      const { lineage, running } = this.#leading();
+      const target = running.find(({ disk }) => idOf(disk) === targetId);
+      if (target === undefined || target.disk.index < lineage.entries.length)
+        throw new ConsensusError("etcdserver: request timed out, leader transfer took too long");
+      lineage.leader = targetId;
+      lineage.term++;
+    });
+  }
+
+  status(member: string): Promise<MemberState> {
+    return this.#call(`status ${member}`, () => {
+      const { lineage, running } = this.#at(member);
+      const self = running.find(({ pod }) => pod === member);
+      if (self === undefined) throw new ConsensusError(`${member} does not run`);
+      const seat = lineage.seatsAt(self.disk.index).find(({ id }) => id === idOf(self.disk));
+      return {
+        memberId: idOf(self.disk),
+        clusterId: lineage.clusterId,
+        leader: lineage.leader,
+        isLearner: seat?.learner ?? true,
+        version: VERSION,
+        raftTerm: lineage.term,
+        raftIndex: self.disk.index,
+        appliedIndex: self.disk.index,
+        revision: self.disk.index,
+        dbSize: 1,
+        dbSizeInUse: 1,
+        dbSizeQuota: 100,
+        errors: [],
+      };
+    });
+  }
+
+  readThrough(member: string): Promise<number> {
+    return this.#call(`read ${member}`, () => {
+      const { lineage, running } = this.#at(member);
+      lineage.elect(running);
+      if (lineage.leader === null) throw new ConsensusError("etcdserver: no leader");
+      const self = running.find(({ pod }) => pod === member);
+      const seat = lineage.seats.find(({ id }) => self !== undefined && id === idOf(self.disk));
+      if (seat === undefined || seat.learner)
+        throw new ConsensusError("etcdserver: rpc not supported for learner");
+      return lineage.entries.length;
+    });
+  }
+
+  hashKv(member: string, revision: number): Promise<HistoryHash> {
+    return this.#call(`hash ${member}`, () => ({ hash: 1, compactRevision: 0, revision }));
+  }
+
+  alarms(): Promise<readonly RaisedAlarm[]> {
+    return this.#call("alarms", () => {
+      this.#leading();
+      return [];
+    });
+  }
+
+  disarm(): Promise<void> {
+    return this.#call("disarm", () => {});
+  }
+
+  compact(): Promise<void> {
+    return this.#call("compact", () => {});
+  }
+
+  defragment(member: string): Promise<void> {
+    return this.#call(`defragment ${member}`, () => {});
+  }
+
+  authEnabled(): Promise<boolean> {
+    return this.#call("authEnabled", () => false);
+  }
+
+  secureRoot(): Promise<void> {
+    return this.#call("secureRoot", () => {});
+  }
+
+  downgrade(): Promise<void> {
+    return this.#call("downgrade", () => {});
+  }
+
+  boot(member: string): Promise<BootReport> {
+    return this.#call(`boot ${member}`, () => {
+      const report = this.#world.report(member);
+      if (report === null) throw new ConsensusError(`${member} does not answer`);
+      return report;
+    });
+  }
+
+  async #call<T>(call: string, act: () => T): Promise<T> {
+    await this.#hook(call, "before");
+    const answer = act();
+    await this.#hook(call, "after");
+    return answer;
+  }
+
+  #at(member: string): { readonly lineage: Lineage; readonly running: readonly Running[] } {
+    const lineage = this.#world.lineageOf(member);
+    if (lineage === null) throw new ConsensusError(`${member} does not run`);
+    return { lineage, running: this.#world.running(lineage) };
+  }
+
+  /** Whoever answers first: a cluster with a leader that a quorum stands by, among the pods that the operator knows. */
+  #leading(): { readonly lineage: Lineage; readonly running: readonly Running[] } {
+    for (const { name } of this.#access.members) {
+      const lineage = this.#world.lineageOf(name);
+      if (lineage === null) continue;
+      const running = this.#world.running(lineage);
+      if (!running.some(({ pod }) => pod === name)) continue;
+      lineage.elect(running);
+      if (lineage.leader !== null) return { lineage, running };
+    }
+    throw new ConsensusError("etcdserver: no leader");
+  }
+}
+
+/** A hook that takes a while. */
+export function slowly(world: World): AdminHook {
+  return async () => await sleep(world.time, world.random.between(1, 20));
+}
