@@ -113,7 +113,10 @@ export function planCertificates(view: View): Action | null {
   for (const leaf of leavesOf(view)) {
     if (leaf.from !== null) {
       const given = facts.secrets.get(leaf.from);
-      if (textOf(given, "tls.crt") === null || textOf(given, "tls.key") === null)
+      const isThere = textOf(given, "tls.crt") !== null && textOf(given, "tls.key") !== null;
+      // What was taken over before is still good: members go on with it.
+      if (!isThere && facts.secrets.has(leaf.secret)) continue;
+      if (!isThere)
         return stalled(
           "AwaitCertificate",
           `the Secret ${leaf.from} has no tls.crt and tls.key yet`,

@@ -20,16 +20,24 @@ import { planReplaceMember } from "./operation/replace-member.ts";
 import { planRoll, planRollOn } from "./operation/roll.ts";
 import { planJoin, planScale } from "./operation/scale.ts";
 import { planGate } from "./gate.ts";
-import { planBootFiles, planMarks, planObjects, planSize, planStuckPod } from "./upkeep.ts";
+import {
+  planBootFiles,
+  planMarks,
+  planSize,
+  planStatefulSet,
+  planStuckPod,
+  planSupport,
+} from "./upkeep.ts";
 import { type View, buildView } from "./view.ts";
 
 type Question = (view: View) => Action | null;
 
 /** While an operation is under way, before it. */
 const UPKEEP: readonly Question[] = [
+  planSupport,
   planCertificates,
   planBootFiles,
-  planObjects,
+  planStatefulSet,
   planSize,
   planMarks,
   planStuckPod,

@@ -1,7 +1,15 @@
 /** What is kept as it shall be in every pass, whatever operation is under way. Pure. */
 import type { BootFile } from "../../src/api/boot.ts";
 import { type Action, type AppliedObject, stalled } from "./action.ts";
-import { desiredObjects } from "./component/objects.ts";
+import {
+  CERTIFICATE,
+  NETWORK_POLICY,
+  POD_DISRUPTION_BUDGET,
+  POD_MONITOR,
+  PROMETHEUS_RULE,
+} from "../api/resources.ts";
+import type { Resource } from "../kube/api.ts";
+import { desiredObjects, desiredStatefulSet } from "./component/objects.ts";
 import { differs, isOwned } from "./drift.ts";
 import { BOOT_ANNOTATION, ROLE_LABEL, digestOf } from "./names.ts";
 import { isTerminating } from "./objects.ts";
@@ -15,9 +23,20 @@ export function planBootFiles({ facts, journal }: View): Action | null {
   return { kind: "bootFiles" };
 }
 
-export function planObjects(view: View): Action | null {
+/** What pods need, and what is around them. */
+export function planSupport(view: View): Action | null {
+  const desired = desiredObjects(view);
+  return applied(view, desired) ?? planSuperfluous(view, desired);
+}
+
+/** After everything that its pods need. */
+export function planStatefulSet(view: View): Action | null {
+  return applied(view, [desiredStatefulSet(view)]);
+}
+
+function applied(view: View, wanted: readonly AppliedObject[]): Action | null {
   const wrong: AppliedObject[] = [];
-  for (const desired of desiredObjects(view)) {
+  for (const desired of wanted) {
     const { kind, metadata } = desired.object;
     const live = view.facts.owned.get(`${kind}/${metadata.name}`);
     if (live === undefined) wrong.push(desired);
@@ -29,6 +48,31 @@ export function planObjects(view: View): Action | null {
     } else if (differs(desired.object, live)) wrong.push(desired);
   }
   return wrong.length === 0 ? null : { kind: "apply", objects: wrong };
+}
+
+/** Kinds of which a cluster may have one or none. */
+const OPTIONAL: readonly Resource[] = [
+  POD_DISRUPTION_BUDGET,
+  NETWORK_POLICY,
+  POD_MONITOR,
+  PROMETHEUS_RULE,
+  CERTIFICATE,
+];
+
+/** What the spec does not ask for any more. Without the member list nobody knows whether a budget is needed: it stays. */
+function planSuperfluous(view: View, desired: readonly AppliedObject[]): Action | null {
+  const { cluster, owned } = view.facts;
+  const wanted = new Set(desired.map(({ object }) => `${object.kind}/${object.metadata.name}`));
+  for (const resource of OPTIONAL) {
+    if (resource === POD_DISRUPTION_BUDGET && view.memberList === null) continue;
+    for (const [key, { metadata }] of owned) {
+      const isKind = key.startsWith(`${resource.kind}/`);
+      if (!isKind || wanted.has(key) || !isOwned({ ...cluster, metadata }, cluster)) continue;
+      const { name, uid = "" } = metadata;
+      return { kind: "deleteOwned", resource, name, uid };
+    }
+  }
+  return null;
 }
 
 /** The StatefulSet has as many pods as the journal says. */

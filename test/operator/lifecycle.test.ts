@@ -1,8 +1,14 @@
 /** The controller on a modelled cluster: what a person asks for comes about, and in which steps. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { QuorateClusterSpec } from "../../operator/api/gen/types.ts";
 import type { Action } from "../../operator/cluster/action.ts";
-import { PERSISTENT_VOLUME_CLAIM, POD } from "../../operator/api/resources.ts";
+import {
+  PERSISTENT_VOLUME_CLAIM,
+  POD,
+  POD_DISRUPTION_BUDGET,
+  SECRET,
+} from "../../operator/api/resources.ts";
 import { CLUSTER, Sandbox } from "./world/sandbox.ts";
 import { NAMESPACE } from "./world/world.ts";
 
@@ -12,11 +18,12 @@ const MINUTE = 60_000;
 async function settled(
   seed: number,
   act: (sandbox: Sandbox) => Promise<void>,
-  replicas = 3,
+  spec: Partial<QuorateClusterSpec> = {},
 ): Promise<void> {
   const sandbox = new Sandbox(seed);
   const stop = new AbortController();
-  sandbox.create({ replicas });
+  const { replicas = 3 } = spec;
+  sandbox.create({ replicas, ...spec });
   const operating = sandbox.operate(sandbox.reconciler(), stop.signal);
   try {
     await sandbox.time.until("the cluster settles", 10 * MINUTE, () => sandbox.isSettled(replicas));
@@ -114,6 +121,28 @@ describe("a cluster", () => {
       await sandbox.time.until("back", 5 * MINUTE, () => sandbox.isSettled(3));
       assert.deepEqual(kinds(sandbox.actions, "memberRemove", "memberAdd", "deletePod"), []);
     });
+  });
+
+  it("has certificates by its own authority, and a budget only where it has more than one member", async () => {
+    await settled(
+      7,
+      async (sandbox) => {
+        const secrets = sandbox.api.store.all(SECRET).map(({ metadata }) => metadata.name);
+        assert.deepEqual(secrets, [
+          "kv-ca",
+          "kv-client-tls",
+          "kv-operator-tls",
+          "kv-peer-tls",
+          "kv-server-tls",
+        ]);
+        const budgets = (): number => sandbox.api.store.all(POD_DISRUPTION_BUDGET).length;
+        assert.equal(budgets(), 1);
+        sandbox.edit({ replicas: 1 });
+        await sandbox.time.until("one", 10 * MINUTE, () => sandbox.isSettled(1));
+        assert.equal(budgets(), 0);
+      },
+      { unsafe: { plaintext: false } },
+    );
   });
 
   it("does nothing once it has settled", async () => {

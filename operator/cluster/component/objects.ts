@@ -2,15 +2,16 @@
 import type { AppliedObject } from "../action.ts";
 import { secretsOf } from "./secrets.ts";
 import type { View } from "../view.ts";
+import { buildCertificates } from "./cert-manager.ts";
 import { buildPodMonitor, buildRules } from "./monitors.ts";
 import { buildBudget, buildNetworkPolicy, buildServiceAccount } from "./policies.ts";
 import { buildClientService, buildPeerService } from "./services.ts";
 import { buildStatefulSet } from "./stateful-set.ts";
 
-/** The StatefulSet last: what its pods need is there before them. */
+/** All but the StatefulSet. */
 export function desiredObjects(view: View): AppliedObject[] {
   const { facts, spec, journal } = view;
-  const { cluster, served, statefulSet } = facts;
+  const { cluster, served } = facts;
   const wanted = spec.replicas === 0 ? 0 : Math.max(spec.replicas, journal.size);
   const budget =
     spec.disruption.podDisruptionBudget === "Auto" && view.memberList !== null
@@ -29,15 +30,20 @@ export function desiredObjects(view: View): AppliedObject[] {
     ...(spec.monitoring.rules === "IfAvailable" && has("PrometheusRule")
       ? [buildRules(cluster, spec)]
       : []),
-    buildStatefulSet({
-      cluster,
-      spec,
-      latched: journal.latched,
-      replicas: statefulSet?.spec.replicas ?? journal.size,
-      claimSize:
-        statefulSet?.spec.volumeClaimTemplates?.[0]?.spec?.resources?.requests?.storage ??
-        spec.storage.size,
-      secrets: secretsOf(cluster.metadata.name, spec, journal.latched),
-    }),
+    ...(has("Certificate") ? buildCertificates(view) : []),
   ];
+}
+
+export function desiredStatefulSet({ facts, spec, journal }: View): AppliedObject {
+  const { cluster, statefulSet } = facts;
+  return buildStatefulSet({
+    cluster,
+    spec,
+    latched: journal.latched,
+    replicas: statefulSet?.spec.replicas ?? journal.size,
+    claimSize:
+      statefulSet?.spec.volumeClaimTemplates?.[0]?.spec?.resources?.requests?.storage ??
+      spec.storage.size,
+    secrets: secretsOf(cluster.metadata.name, journal.latched),
+  });
 }

@@ -28,9 +28,13 @@ export function describePod(view: View, place: Place): string {
   const ended = container?.state?.terminated;
   if (ended !== undefined)
     return `its container ended with ${ended.exitCode}${ended.message === undefined ? "" : `: ${ended.message.trim()}`}`;
+  const found = view.facts.members.get(place.name);
+  if (boot !== null && boot.phase === "Running" && boot.reason === "") {
+    const silent = [found?.state, found?.readThrough].find((read) => read?.known === false);
+    return silent?.known === false ? `it runs, but: ${silent.why}` : "it runs, and is behind";
+  }
   if (boot !== null)
     return boot.reason === "" ? `it is ${boot.phase}` : `it is ${boot.phase}: ${boot.reason}`;
-  const found = view.facts.members.get(place.name);
   if (found?.boot.known === false) return `it does not answer: ${found.boot.why}`;
   return "nothing is known of it yet";
 }

@@ -47,6 +47,8 @@ export class World {
   readonly cluster: string;
   /** Pods that do not come up whatever is done. */
   readonly broken: Set<string> = new Set();
+  /** Of the members' URLs. */
+  scheme: "http" | "https" = "http";
   #ids = 0x1000;
 
   constructor(api: FakeApi, time: VirtualTime, random: Prng, cluster: string) {
@@ -154,7 +156,7 @@ export class World {
       pod: name,
       podUid: uid,
       claimUid,
-      url: urlOf(this.cluster, name),
+      url: urlOf(this.scheme, this.cluster, name),
       upAt: this.time.now() + this.random.between(500, 4_000),
       phase: "Starting",
       reason: "",
@@ -269,7 +271,7 @@ export class World {
         return;
       }
     }
-    const clusterId = createHash("sha256").update(nonce).digest("hex").slice(0, 15);
+    const clusterId = clusterIdOf(nonce);
     const id = this.newId();
     const seat: Seat = { id, url: process.url, learner: false, name: process.pod };
     this.lineages.set(clusterId, new Lineage(clusterId, seat, this.random.fork(clusterId)));
@@ -314,7 +316,7 @@ export class World {
     { nonce, incarnation }: NonNullable<BootFile["ticket"]>,
   ): void {
     const before = this.lineageOf(process.pod);
-    const clusterId = createHash("sha256").update(nonce).digest("hex").slice(0, 15);
+    const clusterId = clusterIdOf(nonce);
     const id = this.newId();
     const seat: Seat = { id, url: process.url, learner: false, name: process.pod };
     const lineage = new Lineage(clusterId, seat, this.random.fork(clusterId));
@@ -355,6 +357,11 @@ function identityOf(
   };
 }
 
-export function urlOf(cluster: string, pod: string): string {
-  return `http://${pod}.${cluster}-peers.${NAMESPACE}.svc.cluster.local:2380`;
+function clusterIdOf(nonce: string): string {
+  const digits = createHash("sha256").update(nonce).digest("hex").slice(0, 15);
+  return BigInt(`0x${digits}`).toString(16);
+}
+
+export function urlOf(scheme: string, cluster: string, pod: string): string {
+  return `${scheme}://${pod}.${cluster}-peers.${NAMESPACE}.svc.cluster.local:2380`;
 }
