@@ -179,11 +179,13 @@ export class MemberAdmin implements Admin {
   async secureRoot(password: string): Promise<void> {
     const { auth } = this.#calls();
     const isThere = (await auth.users()).includes("root");
-    if (isThere) await auth.changePassword("root", password);
-    else await auth.addUser("root", password);
+    if (!isThere) await auth.addUser("root", password);
     if (!(await auth.roles()).includes("root")) await auth.addRole("root");
     if (!(await auth.rolesOf("root")).includes("root")) await auth.grantRole("root", "root");
-    if (!(await auth.status()).enabled) await auth.enable();
+    const { enabled } = await auth.status();
+    // Last of all: whoever calls with the old password is nobody afterwards.
+    if (isThere) await auth.changePassword("root", password);
+    if (!enabled) await auth.enable();
   }
 
   async downgrade(version: string): Promise<void> {

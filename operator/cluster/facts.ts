@@ -1,4 +1,4 @@
-/** Everything that a pass knows. Read anew for each pass, by nobody else; what cannot be read is not the same as what is empty. */
+/** Everything that a pass knows. Read anew for each pass; what cannot be read is not the same as what is empty. */
 import type { BootFile, BootReport } from "../../src/api/boot.ts";
 import type { MemberEntry, MemberState, RaisedAlarm } from "../admin.ts";
 import type { QuorateBackup, QuorateCluster, QuorateTask } from "../api/gen/types.ts";

@@ -70,6 +70,13 @@ export class BootCell {
     renameSync(join(this.#bootDir, "..data_tmp"), join(this.#bootDir, "..data"));
   }
 
+  /** Where the member's probes listen. */
+  probe(at: number): string {
+    const url = this.#probes[at];
+    if (url === undefined) throw new Error(`no member ${at}`);
+    return url;
+  }
+
   /** `name=peer-url` of these members. */
   cluster(...places: readonly number[]): string {
     return places
