@@ -41,6 +41,12 @@ const RULES: readonly Rule[] = [
     fieldPath: ".tls",
   },
   {
+    rule: "self.unsafe.plaintext == oldSelf.unsafe.plaintext",
+    message:
+      "unsafe.plaintext cannot be changed: the members know each other by URLs with or without TLS; restore a backup into a new cluster",
+    fieldPath: ".unsafe.plaintext",
+  },
+  {
     rule: unchanged("bootstrap"),
     message:
       "bootstrap is read when the cluster is created, and cannot be added, changed or removed: to restore a cluster that exists, " +

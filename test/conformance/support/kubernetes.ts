@@ -24,11 +24,16 @@ export class ControlPlane {
   readonly #children: ChildProcess[] = [];
   readonly #agent = new Agent({ keepAlive: true, rejectUnauthorized: false });
 
-  static async start(etcdServers: readonly string[]): Promise<ControlPlane> {
+  /** Without `controllers` nothing acts on what is stored: enough for what the API server says itself. */
+  static async start(
+    etcdServers: readonly string[],
+    options: { readonly controllers?: boolean } = {},
+  ): Promise<ControlPlane> {
     const [port = 0, ...more] = await freePorts(2);
     const plane = new ControlPlane(port);
     try {
-      await plane.#start(etcdServers, more[0] ?? 0);
+      await plane.#startServer(etcdServers);
+      if (options.controllers !== false) plane.#startControllers(more[0] ?? 0);
     } catch (thrown) {
       await plane.stop({ keep: true });
       throw thrown;
@@ -40,33 +45,44 @@ export class ControlPlane {
     this.#port = port;
   }
 
-  async #start(etcdServers: readonly string[], managerPort: number): Promise<void> {
-    const file = (name: string): string => join(this.folder, name);
+  #file(name: string): string {
+    return join(this.folder, name);
+  }
+
+  /** For kubectl. */
+  get kubeconfig(): string {
+    return this.#file("kubeconfig");
+  }
+
+  async #startServer(etcdServers: readonly string[]): Promise<void> {
     const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
-    writeFileSync(file("sa.key"), privateKey.export({ type: "pkcs1", format: "pem" }));
-    writeFileSync(file("tokens.csv"), `${TOKEN},admin,admin,"system:masters"\n`);
-    writeFileSync(file("kubeconfig"), this.#kubeconfig());
+    writeFileSync(this.#file("sa.key"), privateKey.export({ type: "pkcs1", format: "pem" }));
+    writeFileSync(this.#file("tokens.csv"), `${TOKEN},admin,admin,"system:masters"\n`);
+    writeFileSync(this.kubeconfig, this.#credentials());
     this.#spawn("kube-apiserver", [
       `--etcd-servers=${etcdServers.join(",")}`,
-      `--cert-dir=${file("certs")}`,
+      `--cert-dir=${this.#file("certs")}`,
       `--secure-port=${this.#port}`,
       "--bind-address=127.0.0.1",
       "--endpoint-reconciler-type=none",
       "--service-cluster-ip-range=10.96.0.0/16",
-      `--service-account-key-file=${file("sa.key")}`,
-      `--service-account-signing-key-file=${file("sa.key")}`,
+      `--service-account-key-file=${this.#file("sa.key")}`,
+      `--service-account-signing-key-file=${this.#file("sa.key")}`,
       "--service-account-issuer=https://kubernetes.default.svc",
       "--authorization-mode=RBAC",
-      `--token-auth-file=${file("tokens.csv")}`,
+      `--token-auth-file=${this.#file("tokens.csv")}`,
       "--disable-admission-plugins=ServiceAccount",
     ]);
     await until("kube-apiserver is ready", 90_000, async () => (await this.#ready()) === 200, 250);
+  }
+
+  #startControllers(managerPort: number): void {
     this.#spawn("kube-controller-manager", [
-      `--kubeconfig=${file("kubeconfig")}`,
-      `--authentication-kubeconfig=${file("kubeconfig")}`,
-      `--authorization-kubeconfig=${file("kubeconfig")}`,
-      `--service-account-private-key-file=${file("sa.key")}`,
-      `--cert-dir=${file("manager-certs")}`,
+      `--kubeconfig=${this.kubeconfig}`,
+      `--authentication-kubeconfig=${this.kubeconfig}`,
+      `--authorization-kubeconfig=${this.kubeconfig}`,
+      `--service-account-private-key-file=${this.#file("sa.key")}`,
+      `--cert-dir=${this.#file("manager-certs")}`,
       `--secure-port=${managerPort}`,
       "--leader-elect=false",
       "--kube-api-qps=200",
@@ -82,7 +98,7 @@ export class ControlPlane {
     );
   }
 
-  #kubeconfig(): string {
+  #credentials(): string {
     return JSON.stringify({
       apiVersion: "v1",
       kind: "Config",
