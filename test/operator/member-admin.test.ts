@@ -1,4 +1,4 @@
-/** The operator's port to members, tried on members as they are: the way of a seed, a learner and a voter, and what is asked on it. */
+/** The operator's port to members, tried on members as they are: a seed, a learner, a voter, and what is asked on the way. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { AdminAccess } from "../../operator/admin.ts";
