@@ -27,6 +27,8 @@ import { Timeline } from "./timeline.ts";
 /** What the loop asks of the log. */
 export interface LoopLog {
   append(entries: readonly Entry[], hardState: HardState | null, onDurable: () => void): void;
+  /** Calls back, without a write, once all that was appended is durable: at once if it is. */
+  afterAppends(onDurable: () => void): void;
   reset(index: Index, term: Term, hardState: HardState, onDurable: () => void): void;
 }
 
@@ -262,8 +264,9 @@ export class Loop {
   /** Queues the write of a Ready; its acknowledgements leave when it is durable. */
   #persist(ready: Ready, now: number): void {
     const { append, sendAfterSync } = ready;
-    if (append.length === 0 && sendAfterSync.length === 0 && !ready.mustSync) {
+    if (append.length === 0 && !ready.mustSync) {
       if (ready.hardState !== null) this.#lazyHardState = ready.hardState;
+      if (sendAfterSync.length > 0) this.#sendAfterAppends(sendAfterSync);
       return;
     }
     const hardState = ready.hardState ?? this.#lazyHardState;
@@ -278,6 +281,15 @@ export class Loop {
       }
       if (sendAfterSync.length > 0) this.#options.events.send(sendAfterSync);
       this.#afterDurable();
+    });
+  }
+
+  /** Acknowledges what needs no write of its own, such as the news of a commit. */
+  #sendAfterAppends(messages: readonly Message[]): void {
+    this.#options.log.afterAppends(() => {
+      if (this.#stopped) return;
+      this.#options.events.send(messages);
+      if (!this.#inTurn) this.#afterDurable();
     });
   }
 

@@ -1,21 +1,17 @@
 /** The write-ahead log: appends in groups, one write and one sync a group; reads what is no longer in memory. */
 import { assert, present } from "../base/assert.ts";
-import { deferred } from "../base/deferred.ts";
-import type { Deferred } from "../base/deferred.ts";
+import { deferred, type Deferred } from "../base/deferred.ts";
 import { QuorateError } from "../base/errors.ts";
 import type { Entry, HardState, Index, Term } from "../raft/types.ts";
-import { BatchEncoder } from "./encode.ts";
-import type { EncodedBatch } from "./encode.ts";
+import { BatchEncoder, type EncodedBatch } from "./encode.ts";
 import { ENTRY_OVERHEAD_MAX, FLAG_OPENS, FLAG_RESET, HEADER_SIZE, toBlocks } from "./format.ts";
 import { VOTE_FILE, VOTE_FILE_SIZE } from "./format.ts";
 import type { LogDevice } from "./fs.ts";
 import type { LogMap } from "./log-map.ts";
 import type { WalOptions, WalRecovery } from "./options.ts";
-import type { Waiting } from "./queue.ts";
-import { AppendQueue, baseOf, GROUP_BYTES_MAX, hardStateAfter } from "./queue.ts";
+import { AppendQueue, baseOf, GROUP_BYTES_MAX, hardStateAfter, type Waiting } from "./queue.ts";
 import { readRange } from "./reader.ts";
-import type { Recovered } from "./recover.ts";
-import { recover } from "./recover.ts";
+import { recover, type Recovered } from "./recover.ts";
 import { Spares } from "./spares.ts";
 import type { LogExtent } from "./verify.ts";
 import { encodeVote, voteOffset } from "./vote.ts";
@@ -36,7 +32,8 @@ interface Tail {
 }
 
 interface InFlight {
-  readonly group: readonly Waiting[];
+  /** Called once it is durable, in order. */
+  readonly onDurable: (() => void)[];
   readonly batch: EncodedBatch;
   readonly startedAt: number;
 }
@@ -232,11 +229,12 @@ export class Wal {
     this.#pump();
   }
 
-  /** Takes a hard state along with the next batch, whenever that is: for a commit index alone, which may be lost. */
-  carry(hardState: HardState): void {
-    if (this.#queue.length > 0) return;
-    assert(hardState.term === this.#votedTerm, "a new term is appended, not carried");
-    this.#hardState = hardState;
+  /** Calls back once everything appended so far is durable, after those who appended it: at once if it is. Writes nothing. */
+  afterAppends(onDurable: () => void): void {
+    if (this.#failed) return;
+    if (this.#queue.length > 0) this.#queue.push([], null, onDurable);
+    else if (this.#flight !== null) this.#flight.onDurable.push(onDurable);
+    else onDurable();
   }
 
   /** Writes the second copy of term and vote anew, over the older of its two slots. */
@@ -341,7 +339,8 @@ export class Wal {
       hardState: this.#hardState,
     };
     const batch = this.#encoder.finish(head, tail.offset);
-    this.#flight = { group, batch, startedAt: this.#options.clock.now() };
+    const onDurable = group.flatMap((waiting) => waiting.onDurable ?? []);
+    this.#flight = { onDurable, batch, startedAt: this.#options.clock.now() };
     this.#write(tail, batch).then(this.#written, this.#broken);
   }
 
@@ -370,7 +369,7 @@ export class Wal {
   }
 
   #onWritten(): void {
-    const { group, batch, startedAt } = present(this.#flight, "a write was in flight");
+    const { onDurable, batch, startedAt } = present(this.#flight, "a write was in flight");
     const tail = present(this.#tail, "a write goes to a segment");
     this.#flight = null;
     this.#map.add(tail.generation, tail.size, tail.offset, batch);
@@ -385,7 +384,7 @@ export class Wal {
     if (batch.reset) this.release(batch.first);
     // The disk first: it works while the callbacks run.
     this.#pump();
-    for (const { onDurable } of group) onDurable?.();
+    for (const tell of onDurable) tell();
     if (this.#flight === null && this.#queue.length === 0) this.#idle?.resolve();
   }
 

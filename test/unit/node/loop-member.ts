@@ -19,6 +19,7 @@ import {
   type MemberId,
   type Term,
 } from "../../../src/raft/types.ts";
+import type { Wal } from "../../../src/wal/wal.ts";
 import { LogDisk } from "../../sim/log-device.ts";
 import { entryData, PREFIX, text } from "../machine/fixture.ts";
 import { testPace } from "../mvcc/fixture.ts";
@@ -100,6 +101,7 @@ export class Member {
   readonly stats: MemberStats = new MemberStats();
   readonly loop: Loop;
   readonly raft: Raft;
+  readonly wal: Wal;
   /** Told at once when its role changes, as a member tells its lease keeper. */
   onRole: (leads: boolean) => void = () => {};
   /** Ends of turns there were. */
@@ -130,13 +132,9 @@ export class Member {
     return new Member(cluster, id, wal, machine);
   }
 
-  private constructor(
-    cluster: Cluster,
-    id: MemberId,
-    wal: Awaited<ReturnType<typeof openOn>>["wal"],
-    machine: Machine,
-  ) {
+  private constructor(cluster: Cluster, id: MemberId, wal: Wal, machine: Machine) {
     this.id = id;
+    this.wal = wal;
     this.machine = machine;
     this.#sequence = Number(id) * 1_000_000;
     this.raft = new Raft({

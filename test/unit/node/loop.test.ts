@@ -191,6 +191,24 @@ describe("a loop of three", () => {
     await cluster.close();
   });
 
+  it("writes the log once for a put, on each member: the news of its commit is no write", async () => {
+    const cluster = await Cluster.of(3);
+    const leader = await cluster.elect(0);
+    await cluster.tick(1);
+    const before = cluster.members.map(({ wal }) => wal.counters.batches);
+    leader.put("k");
+    await cluster.settle();
+    assert.deepEqual(
+      cluster.members.map(({ wal }, at) => wal.counters.batches - (before[at] ?? 0)),
+      [1, 1, 1],
+    );
+    assert.deepEqual(
+      cluster.members.map((of) => of.version("k")),
+      [1, 1, 1],
+    );
+    await cluster.close();
+  });
+
   it("steps one tick a turn, after what arrived: a stall is no missed heartbeat", async () => {
     const cluster = await Cluster.of(3);
     const leader = await cluster.elect(0);

@@ -155,16 +155,21 @@ describe("Wal", () => {
     }
   });
 
-  it("carries a commit index along with the next batch without a write of its own", async () => {
-    const disk = new LogDisk();
-    const { wal } = await openOn(disk);
-    await append(wal, run(1, 3, 1), state(1, 0, 0));
+  it("says when what was appended is durable, in order with its appends, and without a write of its own", async () => {
+    const { wal } = await openOn(new LogDisk());
+    const said: string[] = [];
+    const say = (what: string) => (): void => void said.push(what);
+    wal.afterAppends(say("nothing under way"));
+    assert.deepEqual(said, ["nothing under way"]);
     const { batches } = wal.counters;
-    wal.carry(state(1, 0, 2));
-    assert.equal(wal.counters.batches, batches);
+    wal.append(run(1, 2, 1), null, say("1"));
+    wal.afterAppends(say("after 1"));
+    wal.append(run(2, 3, 1), null, say("2"));
+    wal.afterAppends(say("after 2"));
+    assert.equal(said.length, 1, "the writes have not ended");
     await append(wal, run(3, 4, 1));
-    await wal.close();
-    assert.deepEqual((await openOn(disk)).recovery.hardState, state(1, 0, 2));
+    assert.deepEqual(said.slice(1), ["1", "after 1", "2", "after 2"]);
+    assert.equal(wal.counters.batches - batches, 2);
   });
 
   it("cuts an append larger than a batch, announcing only all of it", async () => {
