@@ -80,9 +80,16 @@ export function labelsOf(cluster: string): Record<string, string> {
   };
 }
 
-/** What the operator's services and policies select members by; it never changes. */
+const COMPONENT_LABEL = "app.kubernetes.io/component";
+
+/** Of members' pods: Jobs of backups have pods too. */
+export function memberLabels(cluster: string): Record<string, string> {
+  return { ...labelsOf(cluster), [COMPONENT_LABEL]: "member" };
+}
+
+/** What services, policies and the StatefulSet select members by; it never changes. */
 export function selectorOf(cluster: string): Record<string, string> {
-  return { [CLUSTER_LABEL]: cluster, "app.kubernetes.io/name": "quorate" };
+  return { [CLUSTER_LABEL]: cluster, [COMPONENT_LABEL]: "member" };
 }
 
 /** The first 16 hexadecimal digits of the SHA-256 of a value's JSON, whatever the order of its keys. */

@@ -18,7 +18,7 @@ import { planRemoveMember } from "./operation/remove-member.ts";
 import { planRepair } from "./operation/repair.ts";
 import { planReplaceMember } from "./operation/replace-member.ts";
 import { planRoll, planRollOn } from "./operation/roll.ts";
-import { planJoin, planScale } from "./operation/scale.ts";
+import { planEvenOut, planJoin, planScale } from "./operation/scale.ts";
 import { planGate } from "./gate.ts";
 import {
   planBootFiles,
@@ -44,7 +44,14 @@ const UPKEEP: readonly Question[] = [
 ];
 
 /** Without an operation, by priority. */
-const QUESTIONS: readonly Question[] = [planRepair, planJoin, planGate, planRoll, planScale];
+const QUESTIONS: readonly Question[] = [
+  planRepair,
+  planJoin,
+  planGate,
+  planEvenOut,
+  planRoll,
+  planScale,
+];
 
 /** Pure. */
 export function plan(facts: Facts): Action {

@@ -164,6 +164,14 @@ export function canLose(view: View, place: Place): boolean {
   return remaining > 0 && healthyVoters(view, place.name) >= quorumOf(remaining);
 }
 
+/** Whether a quorum stays while this pod is made anew. With two voters it never does, and there is no other way. */
+export function canRest(view: View, place: Place): boolean {
+  const voters = view.voters.length;
+  return (
+    view.memberList !== null && (voters < 3 || healthyVoters(view, place.name) >= quorumOf(voters))
+  );
+}
+
 /** Whether the learner has enough of the log to be asked to vote. */
 export function isCaughtUp(view: View, place: Place): boolean {
   const { leader } = view;

@@ -31,7 +31,8 @@ const PROTECTED_CONTAINER: readonly string[] = [
   "stdin",
   "tty",
 ];
-const PROTECTED_PREFIX = /^(quorate\.io\/|app\.kubernetes\.io\/(name|instance|managed-by)$)/;
+const PROTECTED_PREFIX =
+  /^(quorate\.io\/|app\.kubernetes\.io\/(name|instance|managed-by|component)$)/;
 
 export function overlayMetadata(
   own: { readonly labels: Fields; readonly annotations: Fields },

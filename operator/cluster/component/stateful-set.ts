@@ -14,6 +14,7 @@ import {
   PROBE_PORT,
   clusterNames,
   labelsOf,
+  memberLabels,
   selectorOf,
 } from "../names.ts";
 import { CONTAINER } from "../operation/describe.ts";
@@ -146,7 +147,10 @@ function buildTemplate({ cluster, spec, latched, secrets }: StatefulSetInput): o
           ]),
     ],
   };
-  const metadata = overlayMetadata({ labels: labelsOf(name), annotations: {} }, spec.podTemplate);
+  const metadata = overlayMetadata(
+    { labels: memberLabels(name), annotations: {} },
+    spec.podTemplate,
+  );
   return { metadata, spec: overlaySpec(pod, spec.podTemplate) };
 }
 

@@ -4,7 +4,7 @@ import { isOomKilled, isStranded, containerOf } from "./describe.ts";
 import { isTerminating, unreadySince } from "../objects.ts";
 import { begin } from "../step.ts";
 import { durationMs } from "../../api/duration.ts";
-import { type Place, type View, canLose, isOutdated } from "../view.ts";
+import { type Place, type View, canLose, canRest, isOutdated } from "../view.ts";
 import type { MemberReplacement } from "./replace-reasons.ts";
 
 const CORRUPTION = /\bcorrupt|checksum|\bdamaged\b/i;
@@ -101,7 +101,7 @@ function planRecreation(view: View): Action | null {
     if (since === null || facts.now - since < afterMs || isOomKilled(pod)) continue;
     const done = journal.recreates[place.name]?.count ?? 0;
     if (done >= spec.repair.maxRecreates) continue;
-    if (!canLose(view, place) && place.boot !== null) continue;
+    if (!canRest(view, place) && place.boot !== null) continue;
     const recreates = {
       ...journal.recreates,
       [place.name]: { count: done + 1, since: new Date(facts.now).toISOString() },

@@ -8,7 +8,7 @@ import { isBackupReading } from "../facts.ts";
 import type { RollOperation } from "../journal.ts";
 import { isTerminating } from "../objects.ts";
 import { begin, finish, proceed } from "../step.ts";
-import { type Place, type View, canLose, isOutdated, placeOf, updateRevision } from "../view.ts";
+import { type Place, type View, canRest, isOutdated, placeOf, updateRevision } from "../view.ts";
 import { describePod, isDown } from "./describe.ts";
 import { needsReplacement } from "./repair.ts";
 import { isWindowOpen } from "./windows.ts";
@@ -73,7 +73,8 @@ function planCurrent(
       return proceed(view, operation, { step: "ChoosePod", current: null });
     return heldBy(view, place) ?? replacePod(view, operation, place, current.podUid);
   }
-  const isMember = place.member !== null;
+  // Without the list nobody knows that it is none.
+  const isMember = view.memberList === null || place.member !== null;
   if (isMember && !place.participates) {
     if (operation.seenAt !== null)
       return proceed(view, operation, { step: "AwaitParticipating", seenAt: null });
@@ -145,7 +146,7 @@ function heldBy(view: View, next: Place): Action | null {
       "the update window has closed; the roll goes on in the next one",
       60_000,
     );
-  if (view.voters.length > 1 && !canLose(view, next))
+  if (!canRest(view, next))
     return wait("AwaitQuorum", `without ${next.name} there would be no quorum`);
   return null;
 }

@@ -34,6 +34,11 @@ function beginJoin(view: View, { name }: Place): Action {
   });
 }
 
+/** An even number of voters bears no more losses than one fewer: nothing is rolled on the way through. */
+export function planEvenOut(view: View): Action | null {
+  return view.voters.length % 2 === 0 ? planScale(view) : null;
+}
+
 /** One more, or one fewer: the place with the highest number goes. */
 export function planScale(view: View): Action | null {
   const { spec, journal } = view;

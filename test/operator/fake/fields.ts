@@ -1,4 +1,5 @@
 /** Who owns which field, and what server-side apply makes of it: a small structured merge. */
+import { copyOf } from "./copy.ts";
 import type { Kind, ListRule } from "./kinds.ts";
 
 export type Tree = Record<string, unknown>;
@@ -35,7 +36,7 @@ export function applyFields(
 ): Tree {
   const before = managers.get(owner) ?? new Set();
   const now = fieldsOf(kind, applied);
-  const merged = merge(kind, structuredClone(live), applied, "") as Tree;
+  const merged = merge(kind, copyOf(live), applied, "") as Tree;
   const others = [...managers].filter(([name]) => name !== owner).map(([, fields]) => fields);
   const gone = [...before].filter((path) => !now.has(path));
   // The deepest first, so that an item is judged when its fields are gone.
@@ -110,7 +111,7 @@ function merge(kind: Kind, live: unknown, applied: unknown, schema: string): unk
   if (Array.isArray(applied) && rule !== undefined) {
     return mergeList(kind, Array.isArray(live) ? live : [], applied, schema, rule);
   }
-  if (!isMap(kind, applied, schema)) return structuredClone(applied);
+  if (!isMap(kind, applied, schema)) return copyOf(applied);
   const result: Tree = isMap(kind, live, schema) ? { ...live } : {};
   for (const [name, value] of Object.entries(applied)) {
     const at = schema === "" ? name : `${schema}.${name}`;
@@ -131,7 +132,7 @@ function mergeList(
   for (const item of applied) {
     const element = elementOf(item, rule);
     const at = result.findIndex((each) => elementOf(each, rule) === element);
-    if (at < 0) result.push(structuredClone(item));
+    if (at < 0) result.push(copyOf(item));
     else if (rule !== "set") result[at] = mergeItem(kind, result[at], item, schema);
   }
   return result;

@@ -5,6 +5,7 @@ import {
   type ObjectRef,
   type Resource,
 } from "../../../operator/kube/api.ts";
+import { copyOf } from "./copy.ts";
 import type { Managers, Tree } from "./fields.ts";
 
 export type Stored = KubeObject & {
@@ -14,9 +15,9 @@ export type Stored = KubeObject & {
 };
 
 export function withStatus(object: Stored, status: Tree | undefined): Stored {
-  const next = structuredClone(object);
+  const next = copyOf(object);
   if (status === undefined) delete next.status;
-  else next.status = structuredClone(status);
+  else next.status = copyOf(status);
   return next;
 }
 
@@ -39,10 +40,9 @@ export function cloned(managers: Managers): Managers {
 }
 
 export function mergePatched(target: unknown, patch: unknown): unknown {
-  if (typeof patch !== "object" || patch === null || Array.isArray(patch))
-    return structuredClone(patch);
+  if (typeof patch !== "object" || patch === null || Array.isArray(patch)) return copyOf(patch);
   const isMap = typeof target === "object" && target !== null && !Array.isArray(target);
-  const result: Tree = isMap ? structuredClone(target as Tree) : {};
+  const result: Tree = isMap ? copyOf(target as Tree) : {};
   for (const [name, value] of Object.entries(patch)) {
     if (value === null) delete result[name];
     else if (value !== undefined) result[name] = mergePatched(result[name], value);

@@ -9,6 +9,7 @@ import {
 } from "../../../operator/kube/api.ts";
 import { apiVersionOf } from "../../../operator/kube/paths.ts";
 import type { Time } from "../../../operator/time.ts";
+import { copyOf } from "./copy.ts";
 import { type Managers, type Tree, applyFields, ownChanges } from "./fields.ts";
 import { CLAIMS, type Kind, NAMESPACES, PODS } from "./kinds.ts";
 import {
@@ -76,12 +77,12 @@ export class Store {
   get(resource: Resource, ref: ObjectRef): Stored | null {
     this.#kind(resource);
     const entry = this.#entries.get(entryKey(resource, ref));
-    return entry === undefined ? null : structuredClone(entry.object);
+    return entry === undefined ? null : copyOf(entry.object);
   }
 
   all(resource: Resource): Stored[] {
     this.#kind(resource);
-    return this.#of(resource).map(({ object }) => structuredClone(object));
+    return this.#of(resource).map(({ object }) => copyOf(object));
   }
 
   /** Every object of every kind, not to be changed. */
@@ -95,7 +96,7 @@ export class Store {
   /** What a controller does with an object that it has read: no rule of a kind, no owner of fields. */
   amend(resource: Resource, ref: ObjectRef, change: (object: Stored) => void): void {
     const entry = this.#present(resource, ref);
-    const next = structuredClone(entry.object);
+    const next = copyOf(entry.object);
     change(next);
     const { deletionTimestamp, finalizers = [], deletionGracePeriodSeconds = 0 } = next.metadata;
     if (finalizers.length === 0) delete next.metadata.finalizers;
@@ -109,7 +110,7 @@ export class Store {
 
   create(resource: Resource, object: KubeObject, manager: string): Stored {
     const kind = this.#kind(resource);
-    const made = structuredClone(object) as Stored;
+    const made = copyOf(object) as Stored;
     const { metadata } = made;
     const prefix = (metadata as { generateName?: string }).generateName;
     if ((metadata.name ?? "") === "" && prefix !== undefined)
@@ -128,14 +129,14 @@ export class Store {
     if (kind.status) delete made.status;
     const entry = this.#insert(kind, made);
     ownChanges(kind, {}, entry.object as unknown as Tree, entry.managers, `${manager}/Update`);
-    return structuredClone(entry.object);
+    return copyOf(entry.object);
   }
 
   /** Replaces all but the status, or with `status` the status alone. */
   update(resource: Resource, object: KubeObject, manager: string, status = false): Stored {
     const entry = this.#present(resource, refOf(resource, object));
     this.#checkPreconditions(entry, object.metadata);
-    const next = structuredClone(object) as Stored;
+    const next = copyOf(object) as Stored;
     return this.#write(
       entry,
       status ? withStatus(entry.object, next.status) : next,
@@ -164,13 +165,13 @@ export class Store {
       if (status || object.metadata.uid !== undefined) throw notFound(resource, ref.name);
       this.#checkNamespace(resource, ref.namespace);
     } else this.#checkPreconditions(found, object.metadata);
-    const applied = structuredClone(object) as unknown as Tree;
+    const applied = copyOf(object) as unknown as Tree;
     if (status) keepOnly(applied, ["apiVersion", "kind", "metadata", "status"]);
     else if (kind.status) delete applied["status"];
     if (found === undefined) {
       const managers: Managers = new Map();
       const made = applyFields(kind, {}, applied, managers, ownerOf(manager, "Apply", false));
-      return structuredClone(this.#insert(kind, made as unknown as Stored, managers).object);
+      return copyOf(this.#insert(kind, made as unknown as Stored, managers).object);
     }
     const managers = cloned(found.managers);
     const live = found.object as unknown as Tree;
@@ -207,7 +208,7 @@ export class Store {
       this.#drop(entry);
       return true;
     }
-    const next = structuredClone(entry.object);
+    const next = copyOf(entry.object);
     if (finalizers.size > 0) next.metadata.finalizers = [...finalizers];
     const first = metadata.deletionTimestamp === undefined;
     if (first && next.metadata.generation !== undefined) next.metadata.generation++;
@@ -247,13 +248,13 @@ export class Store {
     }
     if (!status && kind.status) {
       if (before.status === undefined) delete next.status;
-      else next.status = structuredClone(before.status);
+      else next.status = copyOf(before.status);
     }
     const refused = status ? null : (kind.immutable?.(before, next) ?? null);
     if (refused !== null) throw invalid(kind.resource, before.metadata.name, refused);
     if (deepEqual(before, next)) {
       own(before as unknown as Tree, next as unknown as Tree);
-      return structuredClone(before);
+      return copyOf(before);
     }
     if (kind.generation && !deepEqual(bare(before), bare(next))) {
       next.metadata.generation = (before.metadata.generation ?? 0) + 1;
@@ -267,10 +268,10 @@ export class Store {
       (next.metadata.deletionGracePeriodSeconds ?? 0) === 0
     ) {
       this.#drop(entry, next);
-      return structuredClone(next);
+      return copyOf(next);
     }
     this.#replace(entry, next);
-    return structuredClone(next);
+    return copyOf(next);
   }
 
   #insert(kind: Kind, object: Stored, managers: Managers = new Map()): Entry {
@@ -302,14 +303,14 @@ export class Store {
   #drop(entry: Entry, final: Stored = entry.object): void {
     const { resource } = entry.kind;
     this.#entries.delete(entryKey(resource, refOf(resource, entry.object)));
-    const last = structuredClone(final);
+    const last = copyOf(final);
     last.metadata.resourceVersion = String(++this.#revision);
     this.#publish(entry.kind, entry.object, null, last);
   }
 
   #publish(kind: Kind, before: Stored | null, after: Stored | null, last: Stored): void {
     const plural = kindKey(kind.resource);
-    const copy = structuredClone({ before, after, last });
+    const copy = copyOf({ before, after, last });
     this.watches.publish({ plural, revision: this.#revision, ...copy });
     this.onChange();
   }

@@ -31,6 +31,8 @@ export class Sandbox {
   readonly actions: Action[] = [];
   readonly events: EventTold[] = [];
   readonly failures: unknown[] = [];
+  /** Hears of each action before it is made. */
+  onAction: (action: Action) => void = () => {};
 
   constructor(seed: number) {
     this.random = new Prng(seed);
@@ -96,7 +98,10 @@ export class Sandbox {
       recorder: {
         event: (_about, type, reason, note) => void this.events.push({ type, reason, note }),
       },
-      onAction: (_ref, action) => void this.actions.push(action),
+      onAction: (_ref, action) => {
+        this.actions.push(action);
+        this.onAction(action);
+      },
     };
   }
 

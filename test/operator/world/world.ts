@@ -45,8 +45,8 @@ export class World {
   readonly processes: Map<string, Process> = new Map();
   readonly lineages: Map<string, Lineage> = new Map();
   readonly cluster: string;
-  /** Pods that do not come up whatever is done. */
-  readonly broken: Set<string> = new Set();
+  /** Pods that nobody reaches, and that reach nobody. */
+  readonly cut: Set<string> = new Set();
   /** Of the members' URLs. */
   scheme: "http" | "https" = "http";
   #ids = 0x1000;
@@ -73,10 +73,21 @@ export class World {
     for (const process of this.processes.values()) {
       const disk = this.disks.get(process.claimUid);
       if (disk === undefined || process.phase !== "Running" || disk.removed) continue;
+      if (this.cut.has(process.pod)) continue;
       if (disk.identity?.clusterId.toString(16) !== lineage.clusterId) continue;
       found.push({ pod: process.pod, disk });
     }
     return found;
+  }
+
+  /** One cluster serves, all its members are voters, and each of them runs. */
+  isWhole(replicas: number): boolean {
+    const serving = [...this.lineages.values()].filter(({ leader }) => leader !== null);
+    const [lineage] = serving;
+    if (lineage === undefined || serving.length > 1) return false;
+    const { seats } = lineage;
+    if (seats.length !== replicas || seats.some(({ learner }) => learner)) return false;
+    return this.running(lineage).length === replicas;
   }
 
   lineageOf(pod: string): Lineage | null {
@@ -92,7 +103,7 @@ export class World {
 
   report(pod: string): BootReport | null {
     const process = this.processes.get(pod);
-    if (process === undefined || this.time.now() < process.upAt) return null;
+    if (process === undefined || this.time.now() < process.upAt || this.cut.has(pod)) return null;
     const disk = this.disks.get(process.claimUid) ?? emptyDisk();
     const lineage = this.lineageOf(pod);
     const { identity } = disk;
@@ -135,7 +146,6 @@ export class World {
       this.api.store.delete(POD, ref, { preconditions: { uid }, gracePeriodSeconds: 0 });
       return;
     }
-    if (this.broken.has(name)) return;
     const process = this.processes.get(name) ?? this.#launch(pod);
     if (process === null) return;
     this.#refresh(process, pod);
@@ -191,6 +201,7 @@ export class World {
   #isReady(process: Process): boolean {
     const lineage = this.lineageOf(process.pod);
     if (process.phase !== "Running" || lineage === null || lineage.leader === null) return false;
+    if (this.cut.has(process.pod)) return false;
     const disk = this.disks.get(process.claimUid);
     const seat = lineage.seats.find(({ id }) => disk !== undefined && id === idOf(disk));
     return seat !== undefined && !seat.learner;

@@ -1,0 +1,109 @@
+/** What befalls a cluster: people who edit, nodes that fail, disks that are lost, though never more than a quorum can bear. */
+import type { Prng } from "../../../src/base/prng.ts";
+import { PERSISTENT_VOLUME_CLAIM, POD } from "../../../operator/api/resources.ts";
+import { sleep } from "../../../operator/time.ts";
+import { emptyDisk, idOf } from "./consensus.ts";
+import type { Sandbox } from "./sandbox.ts";
+import { NAMESPACE } from "./world.ts";
+
+export class Chaos {
+  readonly #sandbox: Sandbox;
+  readonly #random: Prng;
+  replicas: number;
+  /** What was done, for whoever reads a failure. */
+  readonly log: string[] = [];
+
+  constructor(sandbox: Sandbox, random: Prng, replicas: number) {
+    this.#sandbox = sandbox;
+    this.#random = random;
+    this.replicas = replicas;
+  }
+
+  /** So many strokes. */
+  async run(strokes: number): Promise<void> {
+    for (let stroke = 0; stroke < strokes; stroke++) {
+      await sleep(this.#sandbox.time, this.#random.between(500, 25_000));
+      this.#strike();
+    }
+  }
+
+  heal(): void {
+    this.#sandbox.world.cut.clear();
+  }
+
+  #strike(): void {
+    const draw = this.#random.next();
+    if (draw < 0.25) this.#scale();
+    else if (draw < 0.4) this.#retemplate();
+    else if (draw < 0.6) this.#deletePod();
+    else if (draw < 0.75) this.#cut();
+    else this.#loseDisk();
+  }
+
+  #note(what: string): void {
+    this.log.push(`${(this.#sandbox.time.now() / 1000).toFixed(1)} s: ${what}`);
+  }
+
+  #scale(): void {
+    this.replicas = [1, 3, 3, 5][this.#random.between(0, 4)] ?? 3;
+    this.#note(`replicas ${this.replicas}`);
+    this.#sandbox.edit({ replicas: this.replicas });
+  }
+
+  #retemplate(): void {
+    const level = ["debug", "info", "warn"][this.#random.between(0, 3)] ?? "info";
+    this.#note(`log-level ${level}`);
+    this.#sandbox.edit({ server: { extraArgs: { "log-level": level } } });
+  }
+
+  #pod(): string | null {
+    const pods = this.#sandbox.api.store.all(POD);
+    return pods.length === 0
+      ? null
+      : (pods[this.#random.between(0, pods.length)]?.metadata.name ?? null);
+  }
+
+  #deletePod(): void {
+    const name = this.#pod();
+    if (name === null) return;
+    this.#note(`pod ${name} is deleted`);
+    this.#sandbox.api.store.delete(POD, { namespace: NAMESPACE, name });
+  }
+
+  /** For a while. */
+  #cut(): void {
+    const name = this.#pod();
+    if (name === null) return;
+    const forMs = this.#random.between(1_000, 90_000);
+    this.#note(`${name} is cut off for ${forMs} ms`);
+    this.#sandbox.world.cut.add(name);
+    this.#sandbox.time.after(forMs, () => this.#sandbox.world.cut.delete(name));
+  }
+
+  /** Only while every voter has everything, and there are three of them. */
+  #loseDisk(): void {
+    const { world, api } = this.#sandbox;
+    for (const lineage of world.lineages.values()) {
+      const voters = lineage.seats.filter(({ learner }) => !learner);
+      const running = world.running(lineage);
+      const whole = voters.every(({ id }) =>
+        running.some(({ disk }) => idOf(disk) === id && disk.index === lineage.entries.length),
+      );
+      if (lineage.leader === null || voters.length < 3 || !whole) continue;
+      const victim = running[this.#random.between(0, running.length)];
+      if (victim === undefined) continue;
+      const ref = { namespace: NAMESPACE, name: `data-${victim.pod}` };
+      const how = this.#random.between(0, 3);
+      this.#note(`the disk of ${victim.pod} is lost, way ${how}`);
+      if (how === 0) {
+        const uid = api.store.get(PERSISTENT_VOLUME_CLAIM, ref)?.metadata.uid;
+        if (uid !== undefined) world.disks.set(uid, emptyDisk());
+        world.processes.delete(victim.pod);
+      } else {
+        api.store.delete(PERSISTENT_VOLUME_CLAIM, ref);
+        if (how === 2) api.store.delete(POD, { namespace: NAMESPACE, name: victim.pod });
+      }
+      return;
+    }
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * What must never happen, whoever does it and whenever: the invariants of operator/DESIGN.md, judged on what is, not on what the
+ * operator believed. Each breach is a sentence.
+ */
+import type { BootFile } from "../../../src/api/boot.ts";
+import type { Wait } from "../../../operator/cluster/action.ts";
+import { quorumOf } from "../../../operator/cluster/view.ts";
+import { type Lineage, type Seat, idOf } from "./consensus.ts";
+import { type World, urlOf } from "./world.ts";
+
+/** Longer than any pause between a plan and its action: who was well then, counts as well. */
+const GRACE_MS = 60_000;
+
+export class Judges {
+  readonly breaches: string[] = [];
+  readonly #world: World;
+  /** When each member was last seen to take part, by id. */
+  readonly #wellAt = new Map<string, number>();
+  /** Of bootstrap tickets, by incarnation. */
+  readonly #seeds = new Map<number, Set<string>>();
+  readonly acknowledged: number[] = [];
+  /** A person gave data up. */
+  isForgiving = false;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** Called at every moment at which somebody may have become well or ill. */
+  look(): void {
+    const now = this.#world.time.now();
+    for (const lineage of this.#world.lineages.values()) {
+      const learners = lineage.seats.filter(({ learner }) => learner);
+      if (learners.length > 1) this.#breach("I1", `${learners.length} learners at one time`);
+      for (const { disk } of this.#world.running(lineage)) {
+        if (lineage.leader !== null && disk.index + 20 >= lineage.entries.length)
+          this.#wellAt.set(idOf(disk), now);
+      }
+    }
+  }
+
+  /** A write goes to whoever leads; an acknowledged one is remembered. */
+  write(id: number): void {
+    for (const lineage of this.#world.lineages.values()) {
+      try {
+        lineage.propose({ kind: "write", id }, this.#world.running(lineage));
+        this.acknowledged.push(id);
+      } catch {
+        // No quorum: nothing was promised.
+      }
+    }
+  }
+
+  onRemove(lineage: Lineage, id: string): void {
+    this.look();
+    const seat = lineage.seats.find((each) => each.id === id);
+    if (seat === undefined || seat.learner) return;
+    this.#mayLose("I2", `the removal of ${seat.name}`, lineage, seat, 1);
+  }
+
+  /** The operator takes a pod down. One that does not take part takes nothing with it. */
+  onDeletePod(pod: string): void {
+    this.look();
+    const lineage = this.#world.lineageOf(pod);
+    const seat = lineage?.seats.find(({ url }) => url === this.#url(pod));
+    if (lineage === null || seat === undefined || seat.learner || !this.#isWellNow(lineage, pod))
+      return;
+    const voters = lineage.seats.filter(({ learner }) => !learner).length;
+    if (voters > 1) this.#mayLose("I9", `the deletion of the pod ${pod}`, lineage, seat, 0);
+  }
+
+  #mayLose(rule: string, what: string, lineage: Lineage, seat: Seat, gone: number): void {
+    const now = this.#world.time.now();
+    const voters = lineage.seats.filter(({ learner }) => !learner);
+    const others = voters.filter(({ id }) => id !== seat.id);
+    const well = others.filter(
+      ({ id }) => now - (this.#wellAt.get(id) ?? -GRACE_MS - 1) <= GRACE_MS,
+    );
+    const needed = quorumOf(voters.length - gone);
+    if (well.length < needed)
+      this.#breach(
+        rule,
+        `${what} left ${well.length} of ${voters.length} voters, ${needed} are needed`,
+      );
+  }
+
+  #isWellNow(lineage: Lineage, pod: string): boolean {
+    return lineage.leader !== null && this.#world.running(lineage).some((each) => each.pod === pod);
+  }
+
+  /** I5: who lives there keeps its disk. */
+  onDeleteClaim(claim: string, uid: string | undefined): void {
+    const pod = claim.slice("data-".length);
+    const disk = uid === undefined ? undefined : this.#world.disks.get(uid);
+    for (const lineage of this.#world.lineages.values()) {
+      const seat = lineage.seats.find(({ url }) => url === this.#url(pod));
+      if (seat === undefined || this.#world.running(lineage).length === 0) continue;
+      if (disk === undefined || disk.identity === null || idOf(disk) === seat.id)
+        this.#breach("I5", `the claim ${claim} was deleted while member ${seat.id} lives there`);
+    }
+  }
+
+  /** I6: one bootstrap ticket in an incarnation, and only while every disk is empty. */
+  onBootFiles(files: readonly BootFile[]): void {
+    for (const { ticket } of files) {
+      if (ticket?.mode !== "bootstrap") continue;
+      const known = this.#seeds.get(ticket.incarnation) ?? new Set();
+      if (known.has(ticket.nonce)) continue;
+      known.add(ticket.nonce);
+      this.#seeds.set(ticket.incarnation, known);
+      if (known.size > 1)
+        this.#breach("I6", `a second bootstrap ticket in incarnation ${ticket.incarnation}`);
+      const full = [...this.#world.disks.values()].filter(({ identity }) => identity !== null);
+      if (full.length > 0) this.#breach("I6", "a bootstrap ticket while a disk holds data");
+    }
+  }
+
+  /** I10. */
+  onWait({ reason, message }: Wait): void {
+    if (!/^[A-Z][A-Za-z]+$/.test(reason) || message.length < 10)
+      this.#breach("I10", `a wait that says nothing: ${reason} ${message}`);
+  }
+
+  /** Every acknowledged write is in the log of the cluster that serves now. */
+  sum(): void {
+    const serving = [...this.#world.lineages.values()].filter(
+      (lineage) => lineage.leader !== null && this.#world.running(lineage).length > 0,
+    );
+    if (serving.length !== 1) this.#breach("one cluster", `${serving.length} clusters serve`);
+    const [lineage] = serving;
+    if (lineage === undefined || this.isForgiving) return;
+    const lost = this.acknowledged.filter((id) => !lineage.has(id));
+    if (lost.length > 0)
+      this.#breach(
+        "no loss",
+        `${lost.length} of ${this.acknowledged.length} acknowledged writes are gone`,
+      );
+  }
+
+  #url(pod: string): string {
+    return urlOf(this.#world.scheme, this.#world.cluster, pod);
+  }
+
+  #breach(rule: string, what: string): void {
+    this.breaches.push(`${rule}: ${what}`);
+  }
+}

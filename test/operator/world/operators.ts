@@ -1,0 +1,161 @@
+/**
+ * Operators as they are in the world: slow, paused for half a minute, refused by the API server, answered and never told, killed
+ * between any two awaits, and sometimes two of them. The controller's code is the real one.
+ */
+import type { BootFile } from "../../../src/api/boot.ts";
+import type { Prng } from "../../../src/base/prng.ts";
+import type { Admin } from "../../../operator/admin.ts";
+import { reconcileCluster } from "../../../operator/cluster/reconcile.ts";
+import type { ConfigMap } from "../../../operator/cluster/objects.ts";
+import {
+  type DeleteOptions,
+  type KubeApi,
+  KubeError,
+  type KubeObject,
+  type ObjectRef,
+  type Resource,
+} from "../../../operator/kube/api.ts";
+import { sleep } from "../../../operator/time.ts";
+import type { Judges } from "./judges.ts";
+import { CLUSTER, type Sandbox } from "./sandbox.ts";
+import { NAMESPACE } from "./world.ts";
+
+export interface Weather {
+  /** Of an await that takes a while, and of one that takes half a minute. */
+  readonly slow: number;
+  readonly paused: number;
+  /** Of a call that fails: before it did anything, or after. */
+  readonly failing: number;
+  /** Awaits after which an operator is killed, at most; null: never. */
+  readonly lifetime: number | null;
+}
+
+export const CALM: Weather = { slow: 0.02, paused: 0, failing: 0, lifetime: null };
+
+class Killed extends Error {
+  override readonly name = "Killed";
+}
+
+const MEMBER_CALLS = ["members", "addLearner", "promote", "remove", "moveLeader", "alarms"];
+
+/** One process. It ends when it is killed, at one of its awaits. */
+export class OperatorProcess {
+  readonly #sandbox: Sandbox;
+  readonly #judges: Judges;
+  readonly #random: Prng;
+  weather: Weather;
+  #left: number;
+  #dead = false;
+
+  constructor(sandbox: Sandbox, judges: Judges, random: Prng, weather: Weather) {
+    this.#sandbox = sandbox;
+    this.#judges = judges;
+    this.#random = random;
+    this.weather = weather;
+    this.#left =
+      weather.lifetime === null ? Number.POSITIVE_INFINITY : random.between(1, weather.lifetime);
+  }
+
+  kill(): void {
+    this.#dead = true;
+  }
+
+  /** Until it is killed. */
+  async run(): Promise<void> {
+    const reconciler = {
+      ...this.#sandbox.reconciler(
+        async (call, when) =>
+          await this.#gate(call, when, MEMBER_CALLS.includes(call.split(" ")[0] ?? "")),
+      ),
+      kube: this.#guarded(this.#sandbox.api.operator),
+    };
+    const { admins } = reconciler;
+    const judged = {
+      ...reconciler,
+      admins: {
+        reach: (...args: Parameters<typeof admins.reach>): Admin =>
+          this.#judgedAdmin(admins.reach(...args)),
+        forget: (): void => {},
+      },
+    };
+    while (!this.#dead) {
+      let afterMs = this.#random.between(100, 2_000);
+      try {
+        const next = await reconcileCluster(judged, { namespace: NAMESPACE, name: CLUSTER });
+        afterMs = Math.min(next ?? 1_000, 2_000);
+      } catch (thrown) {
+        if (!(thrown instanceof Killed)) this.#sandbox.failures.push(thrown);
+      }
+      await sleep(this.#sandbox.time, Math.max(afterMs, 20));
+    }
+  }
+
+  async #gate(call: string, when: "before" | "after", mayFail = true): Promise<void> {
+    if (this.#dead) throw new Killed();
+    if (--this.#left < 0) {
+      this.#dead = true;
+      throw new Killed();
+    }
+    const { slow, paused, failing } = this.weather;
+    if (paused > 0 && this.#random.chance(paused))
+      await sleep(this.#sandbox.time, this.#random.between(1_000, 40_000));
+    else if (this.#random.chance(slow))
+      await sleep(this.#sandbox.time, this.#random.between(1, 400));
+    if (this.#dead) throw new Killed();
+    if (mayFail && failing > 0 && this.#random.chance(failing))
+      throw new KubeError("unavailable", `${call} failed ${when} it was done`);
+  }
+
+  #judgedAdmin(admin: Admin): Admin {
+    return new Proxy(admin, {
+      get: (target, name: keyof Admin) => {
+        const method = target[name] as (...args: unknown[]) => Promise<unknown>;
+        if (name !== "remove") return method.bind(target);
+        return async (id: string): Promise<void> => {
+          await this.#gate("remove", "before");
+          for (const lineage of this.#sandbox.world.lineages.values())
+            if (lineage.leader !== null) this.#judges.onRemove(lineage, id);
+          await target.remove(id);
+        };
+      },
+    });
+  }
+
+  #guarded(api: KubeApi): KubeApi {
+    return new Proxy(api, {
+      get: (target, name: keyof KubeApi) => {
+        const method = target[name] as (...args: unknown[]) => Promise<unknown>;
+        return async (...args: unknown[]): Promise<unknown> => {
+          await this.#gate(name, "before");
+          this.#judge(name, args);
+          const answer = await method.apply(target, args);
+          await this.#gate(name, "after");
+          return answer;
+        };
+      },
+    });
+  }
+
+  #judge(name: string, args: readonly unknown[]): void {
+    const [{ plural }] = args as [Resource];
+    if (name === "delete") {
+      const [, { name: object }, options] = args as [Resource, ObjectRef, DeleteOptions];
+      const uid = options.preconditions?.uid;
+      if (plural === "pods" && this.#isLive(args[0] as Resource, object, uid))
+        this.#judges.onDeletePod(object);
+      if (plural === "persistentvolumeclaims") this.#judges.onDeleteClaim(object, uid);
+      return;
+    }
+    const [, object] = args as [Resource, KubeObject];
+    if ((name === "create" || name === "update") && object.metadata.name === `${CLUSTER}-boot`) {
+      const files = Object.values((object as ConfigMap).data ?? {});
+      this.#judges.onBootFiles(files.map((text) => JSON.parse(text) as BootFile));
+    }
+  }
+
+  /** What the API server refuses for its UID is not done. */
+  #isLive(resource: Resource, name: string, uid: string | undefined): boolean {
+    const live = this.#sandbox.api.store.get(resource, { namespace: NAMESPACE, name });
+    return live !== null && live.metadata.uid === uid;
+  }
+}
