@@ -26,6 +26,8 @@ export interface Config extends AuthConfig {
   readonly initialClusterToken: string;
   /** Where an operator puts this member's boot file; null: the flags say how it begins. */
   readonly bootDir: string | null;
+  /** What is on this disk becomes a cluster of its own, of one member. */
+  readonly forceNewCluster: boolean;
   readonly clientTls: TlsSettings;
   readonly peerTls: TlsSettings;
   readonly heartbeatMs: number;
@@ -211,7 +213,7 @@ function memberFields(read: Reader, name: string): MemberFields {
 
 type ClusterFields = Pick<
   Config,
-  "initialCluster" | "initialClusterState" | "initialClusterToken" | "bootDir"
+  "initialCluster" | "initialClusterState" | "initialClusterToken" | "bootDir" | "forceNewCluster"
 >;
 
 function clusterFields(read: Reader, name: string, advertised: readonly string[]): ClusterFields {
@@ -227,6 +229,7 @@ function clusterFields(read: Reader, name: string, advertised: readonly string[]
     initialClusterState: read.oneOf("initial-cluster-state", ["new", "existing"]),
     initialClusterToken: read.text("initial-cluster-token"),
     bootDir: bootDir === "" ? null : bootDir,
+    forceNewCluster: read.flag("force-new-cluster"),
   };
 }
 
@@ -236,6 +239,9 @@ function refuseBesideBootDir(read: Reader): void {
     if (read.given(name)) {
       refuse(`--boot-dir holds what a new member needs to know: remove --${name}`);
     }
+  }
+  if (read.flag("force-new-cluster")) {
+    refuse("--force-new-cluster is for a ticket to say where there is --boot-dir: remove it");
   }
 }
 

@@ -13,8 +13,10 @@
  *   PEERS                   where the other members were last reached: whom a damaged member asks for its state
  *   LIFE                    only while a process runs: how far it came, for the next one if it ends without a word
  *   REPAIR                  only while the member is to be rebuilt from its peers: why, and what is left of its promises
+ *   FORCE                   only while the member is being made the only one of a new cluster: what it has become
  *   damaged/                the store that was replaced last, for whoever wants to know; a replaced log is in wal/damaged
  * ```
+ * Beside member/, `member.before-<nonce>` is what it was before a cluster was forced (node/boot/force-new.ts).
  * A `store.<n>` that STORE does not name is a state that was being received; it is dropped at the next start.
  */
 import {
@@ -42,7 +44,7 @@ import { syncDirectoryNow } from "./sync-directory.ts";
 export const FORMATS = { log: 1, store: 1, snapshot: 1 } as const;
 
 const MEMBER_ENTRY =
-  /^(?:(?:FORMAT|IDENTITY|STORE|PEERS|REPAIR|REMOVED|LIFE)(?:\.new)?|LOCK|wal|damaged|store\.\d+)$/;
+  /^(?:(?:FORMAT|IDENTITY|STORE|PEERS|REPAIR|FORCE|REMOVED|LIFE)(?:\.new)?|LOCK|wal|damaged|store\.\d+)$/;
 const LOG_FILE = /^(?:[0-9a-f]{16}\.wal|vote)(?:\.tmp)?$/;
 
 export interface Identity {
@@ -61,6 +63,9 @@ export const NO_FENCE: Pick<Identity, "fenceIncarnation" | "usedNonce"> = {
   fenceIncarnation: 1,
   usedNonce: null,
 };
+
+/** Small files of ours that come and go. */
+type NoteFile = "PEERS" | "REPAIR" | "FORCE";
 
 /** Paths below one data directory. */
 export class DataDir {
@@ -179,13 +184,13 @@ export class DataDir {
   }
 
   /** A small file of ours; null where there is none. */
-  readText(name: "PEERS" | "REPAIR"): string | null {
+  readText(name: NoteFile): string | null {
     const path = join(this.member, name);
     return existsSync(path) ? readFileSync(path, "utf8") : null;
   }
 
   /** Replaces a small file of ours, atomically and durably; null removes it. */
-  writeText(name: "PEERS" | "REPAIR", text: string | null): void {
+  writeText(name: NoteFile, text: string | null): void {
     if (text !== null) this.#write(name, text);
     else {
       rmSync(join(this.member, name), { force: true });
@@ -233,6 +238,14 @@ export class DataDir {
     syncDirectoryNow(this.wal);
   }
 
+  /** Removes the files of the log. They must be of no use any more. */
+  dropLog(): void {
+    for (const entry of entriesOf(this.wal)) {
+      if (entry.isFile() && LOG_FILE.test(entry.name)) rmSync(join(this.wal, entry.name));
+    }
+    syncDirectoryNow(this.wal);
+  }
+
   /** Removes what is neither in use nor a part of the layout. */
   dropUnusedStores(): void {
     const used = this.storePath();
@@ -267,9 +280,7 @@ export class DataDir {
       if (name === "LOCK" || name === "wal" || !MEMBER_ENTRY.test(name)) continue;
       rmSync(join(this.member, name), { recursive: true, force: true });
     }
-    for (const entry of entriesOf(this.wal)) {
-      if (entry.isFile() && LOG_FILE.test(entry.name)) rmSync(join(this.wal, entry.name));
-    }
+    if (existsSync(this.wal)) this.dropLog();
   }
 
   /** Atomically and durably. */

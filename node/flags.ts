@@ -61,6 +61,12 @@ const CLUSTER: readonly Flag[] = [
     "",
     "where an operator says, in <name>.json, how this member begins; instead of --initial-cluster",
   ),
+  flag(
+    "force-new-cluster",
+    "flag",
+    "false",
+    "make this member, with what is on its disk, the only one of a new cluster; for one start",
+  ),
 ];
 
 const LIMITS: readonly Flag[] = [
@@ -154,10 +160,9 @@ const OBSERVE: readonly Flag[] = [
   ),
 ];
 
-/** What this release does not do and must not pretend to: discovery, starting over with what one member has. */
+/** What this release does not do and must not pretend to. */
 const REFUSED: readonly Flag[] = [
   ...ignored("text", "discovery-endpoints", "discovery-token", "discovery-srv", "discovery"),
-  ...ignored("flag", "force-new-cluster"),
 ];
 
 const IGNORED: readonly Flag[] = [

@@ -29,6 +29,12 @@ export function clusterId(members: readonly MemberId[]): bigint {
   return firstEight(hash.digest());
 }
 
+/** The id of the cluster that one member goes on with alone: of the one it was part of, and of what asked for it. */
+export function forcedClusterId(before: bigint, label: string): bigint {
+  const text = `${before.toString(16)}#${label}`;
+  return firstEight(createHash("sha1").update(text).digest());
+}
+
 function firstEight(digest: Buffer): bigint {
   const id = digest.readBigUInt64BE(0);
   return id === 0n ? 1n : id;

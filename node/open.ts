@@ -8,6 +8,7 @@ import type { Member } from "../src/machine/members.ts";
 import { NO_MEMBER, type HardState, type Index, type Term } from "../src/raft/types.ts";
 import { Wal } from "../src/wal/wal.ts";
 import { type Birth, bootstrap, findPeers } from "./bootstrap.ts";
+import { type ForceWish, forceNew } from "./boot/force-new.ts";
 import { systemRandom } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { DataDir, type Identity } from "./data-dir.ts";
@@ -62,6 +63,10 @@ export interface OpenOptions {
   readonly dial: PeerDialer;
   /** How an empty directory gets its member, where that is decided already; null: as the flags say. */
   readonly birth: Birth | null;
+  /** What is on this disk is to be the only member of another cluster; null: it is not. */
+  readonly force: ForceWish | null;
+  /** Told of what takes its time. */
+  readonly onStage: (stage: string) => void;
   readonly onLogFull: (full: boolean) => void;
   /** The disk or the data failed: the process must end. */
   readonly onFatal: (error: unknown) => void;
@@ -112,6 +117,7 @@ async function openLocked(
   let order: RepairOrder | null = null;
   let kept: KeptVote | null = null;
   if (inhabited) {
+    await forceIfAsked(options, dataDir);
     identity = dataDir.readIdentity();
     order = readOrder(dataDir);
     if (order === null) refuseWithoutLog(dataDir);
@@ -142,7 +148,7 @@ async function openLocked(
     logger.info({ index: machine.appliedIndex, revision }, "rebuilt this member from its peers");
   }
   if (!inhabited) {
-    keepPeers(dataDir, peers, identity.memberId);
+    keepPeers(dataDir, members ?? peers, identity.memberId);
     dataDir.writeIdentity(identity);
   } else if (machine.members.list().length === 0) {
     // It joined and was stopped before the state came.
@@ -196,6 +202,23 @@ function machineOpener(options: OpenOptions, requestIds: RequestIds): MachineOpe
     });
 }
 
+/** Becomes the only member of another cluster, where that is asked for or was begun. */
+async function forceIfAsked(options: OpenOptions, dataDir: DataDir): Promise<void> {
+  const { config, logger, onStage, force } = options;
+  const openLog = (identity: Identity): ReturnType<typeof openWal> =>
+    openWal(options, dataDir, identity);
+  const openState = async (path: string, { memberId }: Identity): Promise<Machine> => {
+    const openMachine = machineOpener(options, new RequestIds(memberId, Date.now()));
+    const checkpoint = await openCheckpoint(path);
+    try {
+      return await openMachine(await LevelBackend.open(path), checkpoint);
+    } finally {
+      await checkpoint?.close();
+    }
+  };
+  await forceNew({ config, dataDir, logger, onStage, openLog, openState }, force);
+}
+
 /** Does what a member that was found damaged needs before it may be opened. */
 async function rebuild(
   options: OpenOptions,
@@ -203,7 +226,8 @@ async function rebuild(
   identity: Identity,
   order: RepairOrder,
 ): Promise<KeptVote | null> {
-  const { config, dial, logger } = options;
+  const { config, dial, logger, onStage } = options;
+  onStage(`being rebuilt from its peers: ${order.reason}`);
   if (!config.corruptionRepair) {
     throw new QuorateError("configuration", `${order.reason}: ${WAY_OUT}`);
   }
@@ -274,20 +298,25 @@ async function openWal(
 ): ReturnType<typeof Wal.open> {
   const { config, logger, clock } = options;
   const device = FileLogDevice.open({ directory: dataDir.wal, sync: config.fsync });
-  return await Wal.open({
-    device,
-    logger,
-    clock,
-    random: systemRandom,
-    metadata: logMetadata(identity),
-    segmentBytes: config.walSegmentBytes,
-    onFull: options.onLogFull,
-    onFailure: options.onFatal,
-    onWrite: (seconds, bytes) => {
-      options.stats.logWrites.observe(seconds);
-      options.stats.logBatchBytes.observe(bytes);
-    },
-  });
+  try {
+    return await Wal.open({
+      device,
+      logger,
+      clock,
+      random: systemRandom,
+      metadata: logMetadata(identity),
+      segmentBytes: config.walSegmentBytes,
+      onFull: options.onLogFull,
+      onFailure: options.onFatal,
+      onWrite: (seconds, bytes) => {
+        options.stats.logWrites.observe(seconds);
+        options.stats.logBatchBytes.observe(bytes);
+      },
+    });
+  } catch (error) {
+    await device.close(); // its thread would keep the process alive, and its files stay open
+    throw error;
+  }
 }
 
 /**

@@ -5,10 +5,9 @@ import type { HttpHandler, Limits } from "../src/grpc/service.ts";
 import { NO_MEMBER } from "../src/raft/types.ts";
 import type { Clock } from "../src/base/ports.ts";
 import { AssertionError } from "../src/base/assert.ts";
-import { Boot, type BootOptions } from "./boot/boot.ts";
+import { Boot, type BootOptions, type BootStart } from "./boot/boot.ts";
 import { BootStatus } from "./boot/boot-status.ts";
 import { ProbeServer } from "./boot/probe-server.ts";
-import type { Birth } from "./bootstrap.ts";
 import { CallStats } from "./call-stats.ts";
 import { monotonicClock } from "./clock.ts";
 import type { Config } from "./config.ts";
@@ -72,9 +71,9 @@ export async function serve(options: ServeOptions): Promise<Running> {
   await probes.listen(config, tls.client);
   const dial = peerDialer(tls.peer);
   const boot = openBoot(options, { dial, status, probes });
-  const open = (birth: Birth | null): Promise<OpenMember> =>
-    openParts(options, { dial, birth }, boot);
-  const parts = await (boot === null ? open(null) : boot.open(open));
+  const open = (start: BootStart): Promise<OpenMember> =>
+    openParts(options, { ...start, dial, status }, boot);
+  const parts = await (boot === null ? open(startOf(config)) : boot.open(open));
   const { member } = parts;
   const stopMember = await takePart(options, { ...parts, tls, status, probes });
   let stopped: Promise<void> | null = null;
@@ -102,6 +101,11 @@ function openBoot(
     : new Boot({ ...parts, config, directory: bootDir, logger, onEnd });
 }
 
+/** Without an operator: as the flags say. */
+function startOf({ forceNewCluster }: Config): BootStart {
+  return { birth: null, force: forceNewCluster ? { nonce: null, fenceIncarnation: null } : null };
+}
+
 interface OpenMember {
   readonly member: Member;
   readonly clock: Clock;
@@ -111,7 +115,7 @@ interface OpenMember {
 /** The member on its disk, before anybody can reach it. */
 async function openParts(
   options: ServeOptions,
-  { dial, birth }: { dial: PeerDialer; birth: Birth | null },
+  { dial, birth, force, status }: BootStart & { dial: PeerDialer; status: BootStatus },
   boot: Boot | null,
 ): Promise<OpenMember> {
   const { config, logger, clock = monotonicClock, onFatal } = options;
@@ -123,6 +127,8 @@ async function openParts(
     logger,
     dial,
     birth,
+    force,
+    onStage: (stage) => status.set("Starting", stage),
     clock,
     stats,
     onLogFull: (full) => late.member?.setLogFull(full),

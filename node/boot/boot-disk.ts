@@ -4,12 +4,16 @@ import type { DataDir, Identity } from "../data-dir.ts";
 import { ReadOnlyDevice, recoverReadOnly } from "../read-only-log.ts";
 import type { Progress } from "./boot-status.ts";
 import type { BootDisk } from "./decide.ts";
+import { readForceOrder } from "./force-order.ts";
 
 /** Throws "configuration" or "corruption" where the directory cannot be read. */
 export function readBootDisk(dataDir: DataDir): BootDisk {
   dataDir.checkFormat();
   return {
-    identity: dataDir.isInhabited ? dataDir.readIdentity() : null,
+    // What was begun goes on, whatever the file says by now.
+    identity: dataDir.isInhabited
+      ? (readForceOrder(dataDir)?.identity ?? dataDir.readIdentity())
+      : null,
     removed: dataDir.isRemoved,
     foreign: dataDir.isInhabited ? null : foreignReason(dataDir),
   };

@@ -17,9 +17,12 @@ import { readBootDisk, readProgress } from "./boot-disk.ts";
 import { bootFilePath, NO_ORDERS, readBootFile } from "./boot-file.ts";
 import type { BootStatus, LiveMember } from "./boot-status.ts";
 import { type BootDecision, decideBoot } from "./decide.ts";
+import { ForceRefusal, type ForceWish } from "./force-new.ts";
 import type { ProbeServer } from "./probe-server.ts";
 
 const POLL_MS = 1_000;
+/** What hindered it once hinders it for a while, and each attempt reads all data. */
+const FORCE_AGAIN_MS = 15_000;
 
 export interface BootOptions {
   readonly config: Config;
@@ -33,9 +36,11 @@ export interface BootOptions {
   readonly onEnd: (reason: string) => void;
 }
 
-type BootPermission =
-  | { readonly kind: "member"; readonly birth: Birth | null }
-  | { readonly kind: "no" };
+/** How a member is to be opened; both null: as the one that it is. */
+export interface BootStart {
+  readonly birth: Birth | null;
+  readonly force: ForceWish | null;
+}
 
 export class Boot {
   readonly #options: BootOptions;
@@ -45,6 +50,8 @@ export class Boot {
   #polling = false;
   /** Stops the member that runs. */
   #stop: (() => Promise<void>) | null = null;
+  /** Nonce of the ticket by which this process makes its member the only one. */
+  #forcing: string | null = null;
   /** What was wrong with the file when it was read last. */
   #fault: string | null = null;
 
@@ -56,21 +63,23 @@ export class Boot {
   }
 
   /** Waits, for ever if need be, until this disk may have a member, and opens it. Rejects as `open` does. */
-  async open<T>(open: (birth: Birth | null) => Promise<T>): Promise<T> {
+  async open<T>(open: (start: BootStart) => Promise<T>): Promise<T> {
     for (;;) {
-      const permission = await this.#ask();
-      if (permission.kind === "member") {
+      const start = await this.#ask();
+      let pauseMs = POLL_MS;
+      if (start !== null) {
         this.#identify(false);
         this.#options.status.set("Starting", "opening the log and the store");
         this.#watch();
         try {
-          return await open(permission.birth);
+          return await open(start);
         } catch (error) {
           this.close();
           this.#onFailure(error);
+          if (error instanceof ForceRefusal) pauseMs = FORCE_AGAIN_MS;
         }
       }
-      await sleep(POLL_MS);
+      await sleep(pauseMs);
     }
   }
 
@@ -95,38 +104,41 @@ export class Boot {
     this.#timer ??= setInterval(() => void this.#poll(), POLL_MS);
   }
 
-  /** One look at file and disk, and what follows from it. */
-  async #ask(): Promise<BootPermission> {
-    const { status } = this.#options;
+  /** One look at file and disk, and what follows from it; null: not yet. */
+  async #ask(): Promise<BootStart | null> {
+    const { status, logger } = this.#options;
     const decision = await this.#decide();
     switch (decision.kind) {
       case "start":
-        return { kind: "member", birth: null };
+        return { birth: null, force: null };
       case "await":
         this.#say("AwaitingTicket", decision.reason);
-        return { kind: "no" };
+        return null;
       case "fenced":
         if (status.phase !== "Fenced") this.#identify(true);
         this.#say("Fenced", decision.reason);
-        return { kind: "no" };
-      case "forceNew":
-        this.#say("Fenced", "this release does not force a new cluster");
-        return { kind: "no" };
+        return null;
+      case "forceNew": {
+        const { nonce, incarnation } = decision.ticket;
+        logger.warn({ nonce, incarnation }, "the ticket makes this member the only one");
+        this.#forcing = nonce;
+        return { birth: null, force: { nonce, fenceIncarnation: incarnation } };
+      }
       default:
         return await this.#born(decision.ticket);
     }
   }
 
-  async #born(ticket: BootTicket): Promise<BootPermission> {
+  async #born(ticket: BootTicket): Promise<BootStart | null> {
     const { config, dial, logger } = this.#options;
     const outcome = await birthOf(ticket, config, dial);
     if (outcome.kind === "waiting") {
       this.#say(outcome.refused ? "AwaitingTicket" : "Starting", outcome.reason);
-      return { kind: "no" };
+      return null;
     }
     const { mode, nonce, incarnation } = ticket;
     logger.info({ mode, nonce, incarnation }, "the ticket lets this member begin");
-    return { kind: "member", birth: outcome.birth };
+    return { birth: outcome.birth, force: null };
   }
 
   /** A file that cannot be read lets nothing begin. */
@@ -180,9 +192,12 @@ export class Boot {
         if (decision.kind === "fenced") this.#say("Fenced", decision.reason);
         else this.#restart();
         break;
-      default:
+      default: {
+        const isUnderWay = decision.kind === "forceNew" && decision.ticket.nonce === this.#forcing;
         // An opening cannot be broken off, and the next one finds the same reason at once.
-        if (decision.kind === "fenced" || decision.kind === "forceNew") this.#restart();
+        const ends = decision.kind === "fenced" || decision.kind === "forceNew";
+        if (ends && !isUnderWay) this.#restart();
+      }
     }
   }
 
@@ -206,6 +221,11 @@ export class Boot {
   /** Throws `error` unless another look may find that it is over. */
   #onFailure(error: unknown): void {
     const known = QuorateError.from(error);
+    if (error instanceof ForceRefusal) {
+      this.#identify(true);
+      this.#say("Fenced", known.message);
+      return;
+    }
     if (known.message.startsWith(REMOVED_REFUSAL)) {
       this.#dataDir.bury(known.message);
       return;

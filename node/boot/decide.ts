@@ -64,7 +64,10 @@ function decideEmpty({ ticket, fence }: BootFile, foreign: string | null): BootD
 function decideInhabited({ ticket, fence }: BootFile, own: Identity): BootDecision {
   const unused = ticket !== null && ticket.nonce !== own.usedNonce ? ticket : null;
   if (unused?.mode === "forceNew" && unused.incarnation > own.fenceIncarnation) {
-    const reason = clusterRefusal(unused.clusterId, own) ?? memberRefusal(fence?.memberId, own);
+    const reason =
+      clusterRefusal(unused.clusterId, own) ??
+      memberRefusal(fence?.memberId, own) ??
+      incarnationRefusal(fence?.incarnation ?? 1, unused.incarnation);
     return reason === null ? { kind: "forceNew", ticket: unused } : { kind: "fenced", reason };
   }
   // What this disk did with its ticket made another cluster of it: the fence beside the ticket cannot know that yet.
@@ -80,10 +83,16 @@ function decideInhabited({ ticket, fence }: BootFile, own: Identity): BootDecisi
 /** A fence below what the disk has reached is one of the past. */
 function fenceRefusal(fence: BootFence, own: Identity): string | null {
   if (fence.incarnation < own.fenceIncarnation) return null;
-  if (fence.incarnation > own.fenceIncarnation) {
-    return `the cluster was recovered without this disk: it is of incarnation ${own.fenceIncarnation}, the cluster of ${fence.incarnation}`;
-  }
-  return clusterRefusal(fence.clusterId, own) ?? memberRefusal(fence.memberId, own);
+  return (
+    incarnationRefusal(fence.incarnation, own.fenceIncarnation) ??
+    clusterRefusal(fence.clusterId, own) ??
+    memberRefusal(fence.memberId, own)
+  );
+}
+
+function incarnationRefusal(wanted: number, reached: number): string | null {
+  if (wanted <= reached) return null;
+  return `the cluster was recovered without this disk: it is of incarnation ${reached}, the cluster of ${wanted}`;
 }
 
 function clusterRefusal(wanted: string | null, { clusterId }: Identity): string | null {

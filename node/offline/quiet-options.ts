@@ -21,6 +21,8 @@ export function quietOptions(config: Config): {
       throw new QuorateError("unavailable", "a command on files asks no other member");
     },
     birth: null,
+    force: null,
+    onStage: () => {},
     clock: monotonicClock,
     stats: new MemberStats(),
     onLogFull: () => onFatal(new Error("there is no room for the log")),

@@ -56,7 +56,8 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
     const skip = given.has("skip-hash-check");
     const digest = await file.checkDigest(io, skip ? "ignored" : "required");
     await verify(file, io);
-    const birth = fenced(bootstrapNew(config, incarnationOf(digest, bump)), given);
+    const fence = Math.max(1, given.count("incarnation"));
+    const birth = fenced(bootstrapNew(config, incarnationOf(digest, bump, fence)), fence);
     const revision = await buildMember({ file, io, config, birth, bump });
     const { clusterId, memberId } = birth.identity;
     const [cluster, member] = [clusterId.toString(16), memberId.toString(16)];
@@ -82,9 +83,7 @@ function bumpOf(given: Arguments): number {
 }
 
 /** A member of a cluster that was given up before, and goes on with these data, is of the present. */
-function fenced(birth: Birth, given: Arguments): Birth {
-  const fenceIncarnation = given.count("incarnation");
-  if (fenceIncarnation === 0) return birth;
+function fenced(birth: Birth, fenceIncarnation: number): Birth {
   return { ...birth, identity: { ...birth.identity, fenceIncarnation } };
 }
 
@@ -114,7 +113,8 @@ async function verify(file: SnapshotFile, io: CommandIo): Promise<void> {
  * Every member that is restored from the same file comes to the same; a cluster restored from another one, or the one that the
  * snapshot was taken of, has another, and so other ids: their members do not talk to each other.
  */
-function incarnationOf(digest: Buffer, bump: number): bigint {
+function incarnationOf(digest: Buffer, bump: number, fence: number): bigint {
   const hash = createHash("sha256").update(digest).update(String(bump));
+  if (fence > 1) hash.update(`#${fence}`); // the same file, restored in place of what came of it
   return hash.digest().readBigUInt64BE() | 2n; // never that of a cluster that was not restored
 }

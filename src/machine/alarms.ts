@@ -61,6 +61,14 @@ export class Alarms {
     return this.isRaised(AlarmType.corrupt) ? API_ERRORS.corrupt : null;
   }
 
+  /** Ends the alarms of all other members, which are gone; those of nobody (0) are for a person to end. */
+  leaveOnly(member: bigint): void {
+    for (const { memberId, alarm } of this.list()) {
+      if (memberId === member || memberId === 0n) continue;
+      this.apply({ action: AlarmAction.deactivate, memberId, alarm });
+    }
+  }
+
   /** The alarms that the request concerns, as etcd answers them. */
   apply(request: AlarmRequest): readonly AlarmMember[] {
     const alarm: AlarmMember = { memberId: request.memberId, alarm: request.alarm };

@@ -136,6 +136,14 @@ export class Machine {
     this.buffer.seal(index, term);
   }
 
+  /** `member` goes on alone, as if entry (`index`, `term`), which no log holds, had said so. See Members.leaveOnly. */
+  leaveOnly(member: Member, index: number, term: number): void {
+    assert(this.#running === null && index > this.appliedIndex, "it follows on whole entries");
+    this.members.leaveOnly(member);
+    this.alarms.leaveOnly(member.id);
+    this.buffer.seal(index, term);
+  }
+
   /** Applies one entry, or begins to: false while slices of it remain. */
   apply(entry: LogEntry): boolean {
     assert(this.#running === null, "one entry is applied at a time");

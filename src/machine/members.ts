@@ -51,6 +51,18 @@ export class Members {
     for (const member of members) this.#store(member);
   }
 
+  /**
+   * Of all members only this one stays, as a voter, even if it was removed; the ids of all others are gone for good. Not by an
+   * entry of the log: for a member that begins another cluster with this state.
+   */
+  leaveOnly(member: Member): void {
+    for (const other of this.list()) {
+      if (other.id !== member.id) this.#store({ ...other, removed: true });
+    }
+    this.#removed.delete(member.id);
+    this.#store({ ...member, isLearner: false, removed: false });
+  }
+
   /** Null if the change was made; else why not. */
   change(change: MembershipChange): ApiError | null {
     const { kind, member } = change;

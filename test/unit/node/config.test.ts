@@ -171,6 +171,7 @@ describe("the configuration", () => {
 
   const contradictions: readonly [readonly string[], RegExp][] = [
     [["--boot-dir=/b", "--initial-cluster=a=http://x:1"], /--boot-dir .*remove --initial-cluster$/],
+    [["--boot-dir=/b", "--force-new-cluster"], /a ticket to say .*: remove it$/],
     [["--boot-dir=/b", "--initial-cluster-state=new"], /remove --initial-cluster-state$/],
     [["--boot-dir=/b", "--initial-cluster-token=t"], /remove --initial-cluster-token$/],
     [["--election-timeout=400", "--heartbeat-interval=100"], /at least 5 times.*raise it to 500/],

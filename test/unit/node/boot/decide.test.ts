@@ -205,6 +205,14 @@ const FORCED: readonly Row[] = [
     reason: /member f2 has taken/,
   },
   {
+    claim: "forceNew of a recovery that another one has overtaken",
+    ticket: ticket("forceNew", { incarnation: 3 }),
+    fence: fence({ incarnation: 4 }),
+    disk: disk(),
+    so: "fenced",
+    reason: /the cluster of 4/,
+  },
+  {
     claim: "forceNew that was used, beside the fence that still names the cluster before",
     ticket: ticket("forceNew", { nonce: "used", clusterId: "aa" }),
     fence: fence({ clusterId: "aa" }),

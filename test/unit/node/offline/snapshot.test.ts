@@ -91,7 +91,9 @@ describe("quorate snapshot", () => {
     assert.equal(await ids(), first);
     const bumped = await ids("--bump-revision=1000", "--mark-compacted");
     const named = await ids("--initial-cluster-token=other");
-    assert.equal(new Set([first, bumped, named]).size, 3);
+    const again = await ids("--incarnation=2");
+    assert.equal(await ids("--incarnation=1"), first);
+    assert.equal(new Set([first, bumped, named, again]).size, 4);
   });
 
   it("a raised revision is the last, and all before it is compacted", async () => {

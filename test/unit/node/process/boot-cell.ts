@@ -5,8 +5,9 @@ import { join } from "node:path";
 
 import type { BootFile, BootPhase, BootReport, BootTicket } from "../../../../src/api/boot.ts";
 import { commandOf, freePorts, Member } from "../../../conformance/support/cluster.ts";
+import type { Fields } from "../../../conformance/support/client.ts";
 import { until } from "../../../conformance/support/tools.ts";
-import { QUICK } from "./support.ts";
+import { QUICK, withClient } from "./support.ts";
 
 export class BootCell {
   readonly folder: string;
@@ -149,4 +150,36 @@ export function ticket(
   more: Partial<BootTicket> = {},
 ): BootTicket {
   return { mode, nonce, initialCluster, incarnation: 1, clusterId: null, ...more };
+}
+
+/** Names the place of member `at` in the cluster of member 0, once those before it count; its id in hexadecimal. */
+export async function addMember(cell: BootCell, at: number): Promise<string> {
+  let id = "";
+  await until(`the cluster takes m${at}`, 15_000, async () => {
+    const answer = await withClient(cell.member(0), (client) =>
+      client.call("Cluster/MemberAdd", { peerURLs: [cell.member(at).peerUrl] }, 10_000),
+    ).catch((error: unknown) => {
+      if (/not enough started members/.test(String(error))) return null;
+      throw error;
+    });
+    if (answer !== null) id = BigInt(String((answer["member"] as Fields)["ID"])).toString(16);
+    return answer !== null;
+  });
+  return id;
+}
+
+/** A cluster of `count` voters, each of which joined by its ticket. */
+export async function grow(cell: BootCell, count: number): Promise<BootReport> {
+  const seed = await cell.seed();
+  for (let at = 1; at < count; at++) {
+    const places = Array.from({ length: at + 1 }, (_, each) => each);
+    const join = ticket("join", `join-${at}`, cell.cluster(...places), {
+      clusterId: seed.clusterId,
+    });
+    cell.write(at, { ticket: join, fence: null });
+    await addMember(cell, at);
+    cell.start(at);
+    await cell.awaitReady(at);
+  }
+  return seed;
 }

@@ -4,43 +4,8 @@ import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 
-import type { BootReport } from "../../../../src/api/boot.ts";
-import type { Fields } from "../../../conformance/support/client.ts";
-import { until } from "../../../conformance/support/tools.ts";
-import { BootCell, ticket } from "./boot-cell.ts";
+import { addMember, BootCell, grow, ticket } from "./boot-cell.ts";
 import { awaitCaughtUp, putMany, readAll, withClient } from "./support.ts";
-
-/** Names the place of member `at` in the cluster of member 0, once those before it count; its id in hexadecimal. */
-async function addMember(cell: BootCell, at: number): Promise<string> {
-  let id = "";
-  await until(`the cluster takes m${at}`, 15_000, async () => {
-    const answer = await withClient(cell.member(0), (client) =>
-      client.call("Cluster/MemberAdd", { peerURLs: [cell.member(at).peerUrl] }, 10_000),
-    ).catch((error: unknown) => {
-      if (/not enough started members/.test(String(error))) return null;
-      throw error;
-    });
-    if (answer !== null) id = BigInt(String((answer["member"] as Fields)["ID"])).toString(16);
-    return answer !== null;
-  });
-  return id;
-}
-
-/** A cluster of `count` voters, each of which joined by its ticket. */
-async function grow(cell: BootCell, count: number): Promise<BootReport> {
-  const seed = await cell.seed();
-  for (let at = 1; at < count; at++) {
-    const places = Array.from({ length: at + 1 }, (_, each) => each);
-    const join = ticket("join", `join-${at}`, cell.cluster(...places), {
-      clusterId: seed.clusterId,
-    });
-    cell.write(at, { ticket: join, fence: null });
-    await addMember(cell, at);
-    cell.start(at);
-    await cell.awaitReady(at);
-  }
-  return seed;
-}
 
 describe("a member with an empty disk", () => {
   it("awaits its ticket, alive and not ready, and then begins a cluster of one", async () => {

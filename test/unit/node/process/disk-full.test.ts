@@ -1,34 +1,14 @@
 /** The log's disk is full: writes stop with a clear error, reads go on, nothing is lost, and it goes on when there is room. */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, statfsSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { status } from "@grpc/grpc-js";
 
 import { type MemberClient, statusOf } from "../../../conformance/support/client.ts";
 import { until } from "../../../conformance/support/tools.ts";
+import { mountSmall } from "./small-disk.ts";
 import { readAll, withClient, withMembers } from "./support.ts";
-
-/** A small file system of its own; null, with the reason told, where that is not permitted. */
-function mountSmall(): ({ readonly path: string } & Disposable) | string {
-  const path = mkdtempSync(join(tmpdir(), "quorate-full-"));
-  const { status: code, stderr } = spawnSync(
-    "mount",
-    ["-t", "tmpfs", "-o", "size=32m", "tmpfs", path],
-    { encoding: "utf8" },
-  );
-  if (code !== 0) {
-    rmSync(path, { recursive: true });
-    return `no small file system can be mounted: ${stderr?.trim() ?? "mount is missing"}`;
-  }
-  const unmount = (): void => {
-    spawnSync("umount", ["--lazy", path]);
-    rmSync(path, { recursive: true, force: true });
-  };
-  return { path, [Symbol.dispose]: unmount };
-}
 
 const VALUE = Buffer.alloc(64 * 1024, 5);
 
@@ -48,7 +28,7 @@ async function putUntilRefused(client: MemberClient, acknowledged: Set<string>):
 
 describe("a full disk", () => {
   it("stops writes, not reads, loses nothing, and is over once there is room", async (context) => {
-    const small = mountSmall();
+    const small = mountSmall(32);
     if (typeof small === "string") {
       context.skip(small);
       return;

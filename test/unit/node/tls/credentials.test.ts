@@ -1,6 +1,6 @@
 /** What one side shows and trusts: read, judged, read again while it is in use. */
 import assert from "node:assert/strict";
-import { generateKeyPairSync, X509Certificate } from "node:crypto";
+import { createHash, generateKeyPairSync, X509Certificate } from "node:crypto";
 import {
   mkdirSync,
   renameSync,
@@ -16,7 +16,7 @@ import { withOwnCertificate } from "../../../../node/tls/self-signed.ts";
 import { QuorateError } from "../../../../src/base/errors.ts";
 import { silentLogger } from "../../../../src/base/ports.ts";
 import { encodePem } from "../../../../src/x509/pem.ts";
-import { issue, printed } from "../../../conformance/support/tls.ts";
+import { issue, newAuthority, printed } from "../../../conformance/support/tls.ts";
 import { until } from "../../../conformance/support/tools.ts";
 import { HOUR_MS, Scene, URLS } from "./fixture.ts";
 
@@ -124,6 +124,27 @@ describe("files that are wrong at the start", () => {
       scene.opened(scene.clientSettings()),
       /--cert-file=\S+ is refused: .*key too small/,
     );
+  });
+});
+
+describe("what is in use", () => {
+  it("is told by fingerprints: the leaf and every trusted authority, of now", async () => {
+    const digest = (pem: string): string => {
+      return createHash("sha256").update(new X509Certificate(pem).raw).digest("hex");
+    };
+    const credentials = await scene.opened(scene.clientSettings());
+    const root = digest(scene.pki.authority.certificate);
+    const first = { certificate: digest(scene.pki.server.certificate), authorities: [root] };
+    assert.deepEqual(credentials.material.inUse, first);
+    const next = newAuthority("the next root");
+    scene.pki.replace("ca.pem", scene.pki.trusted + next.certificate);
+    await until("both roots are trusted", 5_000, () => {
+      return credentials.material.inUse?.authorities.length === 2;
+    });
+    const both = { ...first, authorities: [root, digest(next.certificate)] };
+    assert.deepEqual(credentials.material.inUse, both);
+    const plain = await scene.opened(loadConfig([], {}).clientTls);
+    assert.equal(plain.material.inUse, null);
   });
 });
 
