@@ -1,7 +1,7 @@
 /** QuorateBackup, QuorateBackupSchedule and QuorateBackupStore: their specs and statuses. */
 import { boolean, choice, int32, int64, list, object, string, time } from "./node.ts";
 import type { ObjectNode } from "./node.ts";
-import { CRON } from "./cron.ts";
+import { CRON, CRON_RULES } from "./cron.ts";
 import {
   annotations,
   conditions,
@@ -142,7 +142,7 @@ export const SCHEDULE_SPEC: ObjectNode = object(
   {
     schedule: string(
       'When: five fields as cron has them, "0 */6 * * *", or @hourly, @daily, @weekly, @monthly, @yearly.',
-      { required: true, maxLength: 128, pattern: CRON },
+      { required: true, maxLength: 128, pattern: CRON, rules: CRON_RULES },
     ),
     timeZone: timeZone("Time zone of the schedule, by its IANA name."),
     suspend: boolean("Make no backups for now.", { value: false }),

@@ -23,6 +23,9 @@ import {
   QUORATE_TASK,
 } from "../../../operator/api/resources.ts";
 import { RESOURCE_SCHEMAS } from "../../../operator/api/schema/catalogue.ts";
+import { CRON } from "../../../operator/api/schema/cron.ts";
+import { Schedule } from "../../../operator/backup/cron.ts";
+import { Prng } from "../../../src/base/prng.ts";
 import { fillIn } from "../../../operator/api/schema/fill-in.ts";
 import type { JsonObject } from "../../../operator/api/schema/node.ts";
 import { LEAST } from "./crd/bases.ts";
@@ -34,8 +37,9 @@ import { misspellings, schemaCases } from "./crd/schema-cases.ts";
 import { ApiServer, samples } from "./crd/server.ts";
 
 let server: ApiServer;
-before(async () => (server = await ApiServer.start()));
-after(() => server.stop());
+let started: ApiServer | null = null;
+before(async () => (server = started = await ApiServer.start()));
+after(() => started?.stop());
 
 function judge(cases: readonly Case[]): void {
   for (const judged of cases) {
@@ -153,6 +157,55 @@ describe("numbers", () => {
       const { accepted } = await server.judge(QUORATE_CLUSTER, edit(schema, edits));
       assert.equal(accepted, durationMs(election) >= 5 * durationMs(heartbeat), election);
     }
+  });
+});
+
+describe("schedules", () => {
+  /** Fields of cron out of parts that are right, wrong, or right somewhere else. */
+  function schedules(count: number, seed: number): string[] {
+    const random = new Prng(seed);
+    const pick = <T>(from: readonly T[]): T => from[random.between(0, from.length)] as T;
+    const values = [
+      "0",
+      "1",
+      "2",
+      "7",
+      "8",
+      "12",
+      "23",
+      "29",
+      "31",
+      "59",
+      "60",
+      "SUN",
+      "SAT",
+      "FEB",
+      "DEC",
+    ];
+    const part = (): string =>
+      pick([
+        () => "*",
+        () => "*",
+        () => pick(values),
+        () => `${pick(values)}-${pick(values)}`,
+        () => `*/${pick(values)}`,
+        () => `${pick(values)}-${pick(values)}/${pick(values)}`,
+      ])();
+    const field = (): string => Array.from({ length: random.between(1, 3) }, part).join(",");
+    return Array.from({ length: count }, () => Array.from({ length: 5 }, field).join(" "));
+  }
+
+  it("what the API server accepts, the operator can read, and it comes to pass", async () => {
+    const least = LEAST.get(QUORATE_BACKUP_SCHEDULE) ?? {};
+    let accepted = 0;
+    for (const schedule of schedules(9000, 20)) {
+      if (!new RegExp(CRON.regex).test(schedule)) continue;
+      const verdict = await server.judge(QUORATE_BACKUP_SCHEDULE, edit(least, { schedule }));
+      if (!verdict.accepted) continue;
+      accepted++;
+      assert.notEqual(new Schedule(schedule, "Etc/UTC").next(0), null, schedule);
+    }
+    assert.ok(accepted > 50, `${accepted} were accepted`);
   });
 });
 

@@ -64,11 +64,31 @@ function schedules(): readonly Case[] {
     "@often",
     "every day",
     "*/0 * * * *",
+    "*/60 * * * *",
+    "0 */24 * * *",
+    "* * * * MON-5",
     "* * * FOO *",
     "CRON_TZ=UTC * * * * *",
   ];
   for (const schedule of [...bad, ...worse])
     table.refuse(`"${schedule}" is no schedule`, { schedule }, "spec.schedule", '"0 */6 * * *"');
+  for (const schedule of ["0 18-8 * * *", "0 0 * * FRI-MON", "0 0 * NOV-FEB *", "0 0 20-5/2 * *"])
+    table.refuse(
+      `"${schedule}" runs backwards`,
+      { schedule },
+      "spec.schedule",
+      "write two, such as",
+    );
+  for (const schedule of ["0 0 30 2 *", "0 0 31 4,6 *", "0 0 30,31 FEB *", "0 0 31 02,NOV *"])
+    table.refuse(`"${schedule}" never comes`, { schedule }, "spec.schedule", "use an earlier day");
+  for (const schedule of [
+    "0 0 29 2 *",
+    "0 0 31 1,2 *",
+    "0 0 30 2 MON",
+    "0 0 30 4 *",
+    "0 0 1,31 2 *",
+  ])
+    table.accept(`the schedule ${schedule}`, { schedule });
   for (const kept of ["keepLast", "hourly", "daily", "weekly", "monthly"])
     table.accept(`retention by ${kept}`, { [`retention.${kept}`]: 1 });
   const nothing = "or remove retention to keep all";

@@ -43,7 +43,10 @@ export class ApiServer {
       throw thrown;
     });
     const server = new ApiServer(store, plane);
-    await server.#install();
+    await server.#install().catch(async (thrown) => {
+      await server.stop();
+      throw thrown;
+    });
     return server;
   }
 
