@@ -10,6 +10,7 @@ import {
   LEASE,
   NETWORK_POLICY,
   NODE,
+  PERSISTENT_VOLUME,
   PERSISTENT_VOLUME_CLAIM,
   POD,
   POD_DISRUPTION_BUDGET,
@@ -24,7 +25,6 @@ import {
   SERVICE,
   SERVICE_ACCOUNT,
   STATEFUL_SET,
-  STORAGE_CLASS,
 } from "./api/resources.ts";
 import type { Resource } from "./kube/api.ts";
 
@@ -78,7 +78,7 @@ export const NAMESPACED_RULES: readonly PolicyRule[] = [
   rule(OURS, ["update"], "finalizers"),
   rule(QUORATE_BACKUP, ["create", "delete"]),
   rule(QUORATE_TASK, ["delete"]),
-  rule(STATEFUL_SET, [...READ, ...APPLY, "delete"]),
+  rule(STATEFUL_SET, [...READ, ...APPLY, "update", "delete"]),
   rule(JOB, [...READ, ...APPLY, "delete"]),
   rule(POD, [...READ, "patch", "delete"]),
   rule(PERSISTENT_VOLUME_CLAIM, [...READ, ...APPLY, "delete"]),
@@ -95,8 +95,9 @@ export const NAMESPACED_RULES: readonly PolicyRule[] = [
 
 /** What belongs to no namespace. The operator gets by without it, and then waits for a person where it would have to know. */
 export const CLUSTER_RULES: readonly PolicyRule[] = [
-  rule(NODE, READ),
-  rule(STORAGE_CLASS, ["get"]),
+  // What became of a pod's machine, and of the disk that lives on it.
+  rule(NODE, ["get", "list"]),
+  rule(PERSISTENT_VOLUME, ["get"]),
 ];
 
 /** In the operator's own namespace. */

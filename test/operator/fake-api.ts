@@ -19,14 +19,18 @@ import {
   type WatchRequest,
 } from "../../operator/kube/api.ts";
 import { objectPath } from "../../operator/kube/paths.ts";
+import type { PolicyRule } from "../../operator/rbac.ts";
 import type { Time } from "../../operator/time.ts";
 import { Collector } from "./fake/collector.ts";
 import { type Call, Faults } from "./fake/faults.ts";
 import { BUDGETS, BUILT_IN, type Kind, NAMESPACES, PODS } from "./fake/kinds.ts";
 import { type Stored, kindKey, refOf } from "./fake/objects.ts";
 import { matcherOf, selects } from "./fake/selectors.ts";
+import { judge } from "./fake/permissions.ts";
 import { Store } from "./fake/store.ts";
 import type { Watches } from "./fake/watches.ts";
+
+const OPERATOR = "quorate-operator";
 
 export interface FakeOptions {
   readonly time: Time;
@@ -34,6 +38,8 @@ export interface FakeOptions {
   readonly kinds?: readonly Kind[];
   /** Those that are there; "default" unless given. */
   readonly namespaces?: readonly string[];
+  /** What the operator may do; everything unless given. */
+  readonly rules?: readonly PolicyRule[];
 }
 
 /** The operator's own view of it, with what tests may do besides. */
@@ -43,17 +49,24 @@ export class FakeApi {
   /** What the operator is given. */
   readonly operator: FakeClient;
   readonly #logs = new Map<string, string>();
+  readonly #rules: readonly PolicyRule[] | null;
 
-  constructor({ time, kinds = [], namespaces = ["default"] }: FakeOptions) {
+  constructor({ time, kinds = [], namespaces = ["default"], rules }: FakeOptions) {
+    this.#rules = rules ?? null;
     this.store = new Store(time, [...BUILT_IN, ...kinds]);
     this.faults = new Faults(time);
-    this.operator = this.as("quorate-operator");
+    this.operator = this.as(OPERATOR);
     const collector = new Collector(this.store, time);
     collector.start();
     for (const name of namespaces) {
       const object = { apiVersion: "v1", kind: "Namespace", metadata: { name } };
       this.store.create(NAMESPACES, object, "kube-apiserver");
     }
+  }
+
+  /** Throws where this caller has no right to. */
+  authorize(manager: string, verb: Call["verb"], resource: Resource): void {
+    if (this.#rules !== null && manager === OPERATOR) judge(this.#rules, verb, resource);
   }
 
   /** The same API for another field manager: a user, a controller, a kubelet. Faults befall it only where they name it. */
@@ -236,6 +249,7 @@ export class FakeClient implements KubeApi, KubeExtras {
     if (REF_NEEDED.has(verb)) objectPath(resource, { namespace, name });
     const call = { verb, resource: resource.plural, namespace, name, manager: this.#manager };
     await this.#fake.faults.pass(call, "before");
+    this.#fake.authorize(this.#manager, verb, resource);
     const answer = act(this.#fake.store);
     await this.#fake.faults.pass(call, "after");
     return answer;

@@ -7,6 +7,7 @@ import type { Journal } from "../../../operator/cluster/journal.ts";
 import { type ClusterReconciler, reconcileCluster } from "../../../operator/cluster/reconcile.ts";
 import { CONFIG_MAP } from "../../../operator/api/resources.ts";
 import type { ConfigMap } from "../../../operator/cluster/objects.ts";
+import { CLUSTER_RULES, NAMESPACED_RULES } from "../../../operator/rbac.ts";
 import { sleep } from "../../../operator/time.ts";
 import { FakeApi } from "../fake-api.ts";
 import { customKind } from "../fake/kinds.ts";
@@ -40,6 +41,7 @@ export class Sandbox {
       time: this.time,
       kinds: [QUORATE_CLUSTER, QUORATE_BACKUP, QUORATE_TASK].map((kind) => customKind(kind)),
       namespaces: [NAMESPACE],
+      rules: [...NAMESPACED_RULES, ...CLUSTER_RULES],
     });
     this.world = new World(this.api, this.time, this.random.fork("world"), CLUSTER);
     new StatefulSets(this.api, this.time).start();
