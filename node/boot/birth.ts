@@ -5,6 +5,7 @@ import { type Birth, bootstrapNew, findPlace } from "../bootstrap.ts";
 import type { Config } from "../config.ts";
 import { parseInitialCluster } from "../initial-cluster.ts";
 import type { PeerDialer } from "../peer/dialer.ts";
+import type { BootDecision } from "./decide.ts";
 
 export type TicketBirth =
   | { readonly kind: "born"; readonly birth: Birth }
@@ -13,16 +14,17 @@ export type TicketBirth =
 
 /** Tries once. */
 export async function birthOf(
-  ticket: BootTicket,
+  decision: Extract<BootDecision, { kind: "bootstrap" | "join" }>,
   config: Config,
   dial: PeerDialer,
 ): Promise<TicketBirth> {
+  const { ticket } = decision;
   const named = parseInitialCluster("the ticket's initialCluster", ticket.initialCluster);
   const own = named.get(config.name) ?? config.advertisePeerUrls;
   const others = [...named.values()].flat().filter((url) => !own.includes(url));
-  return ticket.mode === "bootstrap"
+  return decision.kind === "bootstrap"
     ? await seed(ticket, config, dial, { own: named.get(config.name) ?? null, others })
-    : await join(ticket, dial, { own, others });
+    : await join(ticket, dial, { own, others, memberId: decision.memberId });
 }
 
 /** A cluster of one. Its ids come from the nonce, so that no two tickets make the same cluster. */
@@ -58,7 +60,11 @@ async function seed(
 async function join(
   ticket: BootTicket,
   dial: PeerDialer,
-  urls: { readonly own: readonly string[]; readonly others: readonly string[] },
+  urls: {
+    readonly own: readonly string[];
+    readonly others: readonly string[];
+    readonly memberId: string | null;
+  },
 ): Promise<TicketBirth> {
   if (urls.others.length === 0) return refused("the ticket's initialCluster names no other member");
   const wanted = ticket.clusterId === null ? null : BigInt(`0x${ticket.clusterId}`);
@@ -72,6 +78,11 @@ async function join(
     return refused(
       `member ${id} has started before, but its disk is empty: remove it, add another`,
     );
+  }
+  const { memberId } = place.birth.identity;
+  if (urls.memberId !== null && BigInt(`0x${urls.memberId}`) !== memberId) {
+    const reason = `the cluster names member ${memberId.toString(16)} at these URLs, not ${urls.memberId}`;
+    return { kind: "waiting", refused: false, reason };
   }
   return born(ticket, place.birth);
 }

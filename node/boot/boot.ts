@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { QuorateError } from "../../src/base/errors.ts";
-import type { BootFile, BootTicket } from "../../src/api/boot.ts";
+import type { BootFile } from "../../src/api/boot.ts";
 import type { Birth } from "../bootstrap.ts";
 import type { Config } from "../config.ts";
 import { DataDir } from "../data-dir.ts";
@@ -16,7 +16,7 @@ import { birthOf } from "./birth.ts";
 import { readBootDisk, readProgress } from "./boot-disk.ts";
 import { bootFilePath, NO_ORDERS, readBootFile } from "./boot-file.ts";
 import type { BootStatus, LiveMember } from "./boot-status.ts";
-import { type BootDecision, decideBoot } from "./decide.ts";
+import { type BootDecision, type BootDisk, decideBoot } from "./decide.ts";
 import { ForceRefusal, type ForceWish } from "./force-new.ts";
 import type { ProbeServer } from "./probe-server.ts";
 
@@ -50,6 +50,8 @@ export class Boot {
   #polling = false;
   /** Stops the member that runs. */
   #stop: (() => Promise<void>) | null = null;
+  /** Of the member that runs, or has run: it is not read each second from a disk that may be slow. */
+  #disk: BootDisk | null = null;
   /** Nonce of the ticket by which this process makes its member the only one. */
   #forcing: string | null = null;
   /** What was wrong with the file when it was read last. */
@@ -87,11 +89,13 @@ export class Boot {
   run(member: LiveMember, stop: () => Promise<void>): void {
     this.#options.status.run(member);
     this.#stop = stop;
+    this.#disk = { identity: member.identity, removed: this.#dataDir.isRemoved, foreign: null };
   }
 
   /** The cluster has removed this member: its disk is of no use any more, whoever starts on it. */
   onRemoved(reason: string): void {
     this.#dataDir.bury(reason);
+    if (this.#disk !== null) this.#disk = { ...this.#disk, removed: true };
     void this.#poll();
   }
 
@@ -125,25 +129,27 @@ export class Boot {
         return { birth: null, force: { nonce, fenceIncarnation: incarnation } };
       }
       default:
-        return await this.#born(decision.ticket);
+        return await this.#born(decision);
     }
   }
 
-  async #born(ticket: BootTicket): Promise<BootStart | null> {
+  async #born(
+    decision: Extract<BootDecision, { kind: "bootstrap" | "join" }>,
+  ): Promise<BootStart | null> {
     const { config, dial, logger } = this.#options;
-    const outcome = await birthOf(ticket, config, dial);
+    const { mode, nonce, incarnation } = decision.ticket;
+    const outcome = await birthOf(decision, config, dial);
     if (outcome.kind === "waiting") {
       this.#say(outcome.refused ? "AwaitingTicket" : "Starting", outcome.reason);
       return null;
     }
-    const { mode, nonce, incarnation } = ticket;
     logger.info({ mode, nonce, incarnation }, "the ticket lets this member begin");
     return { birth: outcome.birth, force: null };
   }
 
   /** A file that cannot be read lets nothing begin. */
   async #decide(): Promise<BootDecision> {
-    const disk = readBootDisk(this.#dataDir);
+    const disk = this.#disk ?? readBootDisk(this.#dataDir);
     let file: BootFile = NO_ORDERS;
     let fault: string | null = null;
     try {
@@ -167,7 +173,7 @@ export class Boot {
     try {
       const decision = await this.#decide();
       // What began stays until a file that can be read says otherwise.
-      if (this.#fault === null || this.#dataDir.isRemoved) await this.#obey(decision);
+      if (this.#fault === null || this.#disk?.removed === true) await this.#obey(decision);
     } catch (error) {
       this.#options.logger.warn(
         { reason: QuorateError.from(error).message },

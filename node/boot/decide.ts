@@ -19,8 +19,10 @@ export type BootDecision =
   | { readonly kind: "fenced"; readonly reason: string }
   /** As the member that lives here. */
   | { readonly kind: "start" }
-  /** As a new one. */
-  | { readonly kind: "bootstrap" | "join"; readonly ticket: BootTicket }
+  /** As the first of a new cluster. */
+  | { readonly kind: "bootstrap"; readonly ticket: BootTicket }
+  /** As a new one of a cluster that runs; `memberId`: the only one that the fence would let go on. Null: any. */
+  | { readonly kind: "join"; readonly ticket: BootTicket; readonly memberId: string | null }
   /** As the only one of what comes next. */
   | { readonly kind: "forceNew"; readonly ticket: BootTicket };
 
@@ -49,7 +51,7 @@ function decideEmpty({ ticket, fence }: BootFile, foreign: string | null): BootD
       return wait(`the ticket would begin a cluster, but cluster ${known} has begun already`);
     }
     case "join":
-      return { kind: "join", ticket };
+      return { kind: "join", ticket, memberId: fence?.memberId ?? null };
     case "forceNew":
       return wait("the ticket is for data that are there, and the disk is empty");
     default:

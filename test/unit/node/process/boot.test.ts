@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 
 import { addMember, BootCell, grow, ticket } from "./boot-cell.ts";
+import { flip, largestTable, storeOf } from "./damage.ts";
 import { awaitCaughtUp, putMany, readAll, withClient } from "./support.ts";
 
 describe("a member with an empty disk", () => {
@@ -83,7 +84,14 @@ describe("a member with an empty disk", () => {
       await cell.awaitReport(1, "has no place", ({ phase, reason }) => {
         return phase === "Starting" && /does not name the peer URLs of this member/.test(reason);
       });
+      const fence = { incarnation: 1, clusterId: null, memberId: "abc" };
+      cell.write(1, { ticket: ticket("join", "join-1", cell.cluster(0, 1)), fence });
       const id = await addMember(cell, 1);
+      await cell.awaitReport(1, "is not who its fence names", ({ phase, reason }) => {
+        return phase === "Starting" && /names member [0-9a-f]+ at these URLs, not abc/.test(reason);
+      });
+      const own = { ...fence, memberId: id };
+      cell.write(1, { ticket: ticket("join", "join-1", cell.cluster(0, 1)), fence: own });
       await cell.awaitReady(1);
       const joined = await cell.awaitPhase(1, "Running");
       assert.equal(joined.memberId, id);
@@ -175,6 +183,28 @@ describe("a member with data", () => {
       const report = await cell.awaitPhase(1, "Fenced");
       const other = await cell.awaitPhase(0, "Running");
       assert.ok((report.lastIndex ?? 0) < (other.lastIndex ?? 0), "it gets no entry");
+    });
+  });
+
+  it("says that it lives while it is rebuilt from peers, and until one of them answers", async () => {
+    await BootCell.with(2, async (cell) => {
+      await grow(cell, 2);
+      const member = cell.member(1);
+      const written = await withClient(member, (client) => putMany(client, "k", 300, 200));
+      const { memberId } = await cell.awaitPhase(1, "Running");
+      await member.stop("SIGTERM");
+      await cell.member(0).stop("SIGTERM");
+      flip(largestTable(storeOf(member)), 5_000);
+      cell.start(1, "--corruption-repair");
+      const rebuilding = await cell.awaitReport(1, "is being rebuilt", ({ phase, reason }) => {
+        return phase === "Starting" && /^being rebuilt from its peers: .*bucket/.test(reason);
+      });
+      assert.equal(rebuilding.memberId, memberId);
+      assert.equal((await cell.get(1, "/livez")).status, 200);
+      assert.equal((await cell.get(1, "/ready")).status, 503);
+      cell.start(0);
+      await cell.awaitReady(1);
+      assert.deepEqual(await withClient(member, readAll), written);
     });
   });
 });

@@ -1,20 +1,13 @@
 /** A member whose store or log is damaged stops serving, and is rebuilt from its peers as the member it was. */
 import assert from "node:assert/strict";
-import {
-  closeSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 
 import { hashes } from "../../../conformance/support/client.ts";
 import type { Cluster, Member } from "../../../conformance/support/cluster.ts";
 import { until } from "../../../conformance/support/tools.ts";
+import { flip, largestTable, storeOf } from "./damage.ts";
 import {
   awaitCaughtUp,
   awaitLeader,
@@ -23,31 +16,6 @@ import {
   withClient,
   withMembers,
 } from "./support.ts";
-
-/** Turns all bits of one byte round. */
-function flip(path: string, offset: number): void {
-  const file = openSync(path, "r+");
-  const byte = Buffer.alloc(1);
-  assert.equal(readSync(file, byte, 0, 1, offset), 1, `${path} has a byte at ${offset}`);
-  byte[0] = (byte[0] ?? 0) ^ 0xff;
-  writeSync(file, byte, 0, 1, offset);
-  closeSync(file);
-}
-
-function storeOf(member: Member): string {
-  const root = join(member.dataDir, "member");
-  const name = readdirSync(root).find((each) => /^store\.\d+$/.test(each));
-  assert.ok(name !== undefined);
-  return join(root, name);
-}
-
-function largestTable(store: string): string {
-  const tables = readdirSync(store).filter((name) => name.endsWith(".ldb"));
-  const sized = tables.map((name) => ({ name, size: readFileSync(join(store, name)).length }));
-  const [first] = sized.toSorted((a, b) => b.size - a.size);
-  assert.ok(first !== undefined, "the store has a table");
-  return join(store, first.name);
-}
 
 async function awaitRebuilt(
   cluster: Cluster,
