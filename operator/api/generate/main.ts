@@ -1,6 +1,6 @@
 /**
- * `npm run generate`: operator/api/schema -> operator/api/gen and manifests/crd. The output is committed; a test compares it
- * with what the schemas say today.
+ * `npm run generate`: operator/api/schema -> operator/api/gen, operator/api/REFERENCE.md and manifests/crd. The output is
+ * committed; a test compares it with what the schemas say today.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";

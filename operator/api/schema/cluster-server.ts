@@ -21,7 +21,7 @@ export function isQuantity(expression: string): string {
   return `isQuantity(string(${expression}))`;
 }
 
-function quantityOf(atLeast: string): readonly Rule[] {
+function sizeRules(atLeast: string, why: string): readonly Rule[] {
   return [
     {
       rule: isQuantity("self"),
@@ -29,7 +29,7 @@ function quantityOf(atLeast: string): readonly Rule[] {
     },
     {
       rule: `!${isQuantity("self")} || ${asQuantity("self")}.compareTo(quantity('${atLeast}')) >= 0`,
-      message: `must be at least ${atLeast}: with less a member has no room for its log and its snapshots`,
+      message: `must be at least ${atLeast}: ${why}`,
     },
   ];
 }
@@ -67,7 +67,10 @@ export const storage: ObjectNode = object(
   {
     size: quantity(
       "Size of each volume, more than twice server.quotaBackend. It can grow and never shrink.",
-      { required: true, rules: quantityOf("256Mi") },
+      {
+        required: true,
+        rules: sizeRules("256Mi", "with less a member has no room for its log and its snapshots"),
+      },
     ),
     storageClassName: dnsSubdomain(
       "StorageClass of the volumes; absent: the default one. Cannot be changed.",
@@ -180,7 +183,7 @@ export const server: ObjectNode = object(
   {
     quotaBackend: quantity(
       "Size of the database at which writes are refused (NOSPACE); absent: 40 % of storage.size.",
-      { rules: quantityOf("16Mi") },
+      { rules: sizeRules("16Mi", "with less a cluster is full before it is used") },
     ),
     autoCompaction,
     heartbeatInterval: duration("Time between a leader's heartbeats.", { value: "100ms" }),
