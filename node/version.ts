@@ -1,7 +1,8 @@
 /** Versions told to the world. */
 
-/** Quorate's own: that of the package, which a test compares. */
-export const QUORATE_VERSION = "0.1.0";
+import { QUORATE_VERSION } from "../src/base/version.ts";
+
+export { QUORATE_VERSION };
 /** The level of etcd that is served: clients and kube-apiserver choose features by it. */
 export const ETCD_VERSION = "3.6.8";
 /** What `Status.storageVersion` and the cluster version say. */

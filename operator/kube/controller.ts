@@ -125,6 +125,11 @@ export class Controller {
     return this.#reflectors.every(({ reflector }) => reflector.synced);
   }
 
+  /** For how long the slowest pass is under way, in milliseconds. */
+  get slowestMs(): number {
+    return this.#queue.slowestMs;
+  }
+
   /** Begins to watch; no pass runs before `work`. */
   watch(): void {
     for (const { reflector } of this.#reflectors) reflector.start();

@@ -135,8 +135,13 @@ function load({ kubeconfig, context }: CredentialSource): RecordingConfig {
     );
   }
   if (context !== undefined) config.setCurrentContext(context);
-  if (config.getCurrentCluster() === null) {
+  const cluster = config.getCurrentCluster();
+  if (cluster === null) {
     throw new QuorateError("configuration", "the kubeconfig names no cluster in its context");
+  }
+  if (cluster.server.startsWith("http:") && cluster.skipTLSVerify !== true) {
+    const text = `no kubeconfig, and no TLS to ${cluster.server}: give --kubeconfig, or let it skip TLS`;
+    throw new QuorateError("configuration", text);
   }
   return config;
 }

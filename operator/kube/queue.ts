@@ -52,6 +52,7 @@ export class WorkQueue {
   readonly #waiting: string[] = [];
   readonly #passes = new Set<Promise<void>>();
   readonly #abort = new AbortController();
+  readonly #began = new Map<string, number>();
   #working = 0;
   #started = false;
   #tokens: number;
@@ -76,6 +77,12 @@ export class WorkQueue {
   /** Keys that are worked on now. */
   get working(): number {
     return this.#working;
+  }
+
+  /** For how long the slowest pass is under way, in milliseconds; 0 where none is. */
+  get slowestMs(): number {
+    const now = this.#options.time.now();
+    return Math.max(0, ...Array.from(this.#began.values(), (at) => now - at));
   }
 
   /** As soon as a worker is free. Nothing after `stop`. */
@@ -154,6 +161,7 @@ export class WorkQueue {
     item.later?.cancel();
     item.later = null;
     const began = time.now();
+    this.#began.set(key, began);
     observe?.onStart(key, (began - item.waitingSince) / 1000);
     let error: unknown = null;
     let afterMs: number | null = null;
@@ -165,6 +173,7 @@ export class WorkQueue {
       item.failures++;
       afterMs = this.#retryMs(item.failures, thrown);
     }
+    this.#began.delete(key);
     observe?.onEnd(key, (time.now() - began) / 1000, error);
     item.state = "idle";
     if (item.again) {

@@ -137,6 +137,9 @@ describe("the package", () => {
     const { code, stdout } = await version();
     assert.equal(code, 0);
     assert.match(stdout, new RegExp(`^quorate ${PACKAGE.version}\n`));
+    const operator = join(dirname(launcher), "quorate-operator.js");
+    const said = await succeed([process.execPath, operator, "--version"]);
+    assert.match(said, new RegExp(`^quorate-operator ${PACKAGE.version}\n`));
   });
 
   it("runs commands, each loaded when it is asked for", async () => {
