@@ -1,0 +1,50 @@
+/** What the controllers of backups share: how they are called, what they are given, how a status is written. */
+import { isDeepStrictEqual } from "node:util";
+import { apiVersion } from "../api/resources.ts";
+import type { Recorder } from "../cluster/reconcile.ts";
+import type { KubeApi, KubeObject, ObjectRef, Resource } from "../kube/api.ts";
+import type { TransferImage } from "./job.ts";
+
+export interface BackupHost {
+  readonly kube: KubeApi;
+  readonly recorder: Recorder;
+  /** Milliseconds since 1970. */
+  readonly wall: () => number;
+  /** The operator's own image. */
+  readonly image: TransferImage;
+}
+
+/** When to look again, in milliseconds; null: when something changes. */
+export interface Outcome {
+  readonly afterMs: number | null;
+}
+
+export const NOTHING_MORE: Outcome = { afterMs: null };
+
+export function refOf({ metadata }: KubeObject): ObjectRef {
+  return { namespace: metadata.namespace ?? null, name: metadata.name };
+}
+
+/** Writes it if it says anything new. */
+export async function tellStatus(
+  kube: KubeApi,
+  resource: Resource,
+  object: KubeObject & { readonly status?: object },
+  status: object,
+): Promise<boolean> {
+  if (isDeepStrictEqual(plain(status), plain(object.status ?? {}))) return false;
+  const { name, namespace } = object.metadata;
+  const told: KubeObject & { readonly status: object } = {
+    apiVersion: apiVersion(resource),
+    kind: resource.kind,
+    metadata: { name, ...(namespace === undefined ? {} : { namespace }) },
+    status,
+  };
+  await kube.applyStatus(resource, told);
+  return true;
+}
+
+/** As JSON would give it back. */
+function plain(value: object): unknown {
+  return JSON.parse(JSON.stringify(value));
+}

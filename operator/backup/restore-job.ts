@@ -1,0 +1,89 @@
+/**
+ * The Job that puts a snapshot on the volume of ordinal 0, for the operation that restores a cluster. It needs the volume to
+ * itself: no pod of that ordinal may run. Made again with the same nonce it goes on where it was, or tells its result again.
+ */
+import type { KubeApi, ObjectRef, OwnerReference } from "../kube/api.ts";
+import { type Attached, type TransferImage, attachPlace, buildJob } from "./job.ts";
+import type { Job } from "./objects.ts";
+import { type JobOutcome, judgeJob } from "./outcome.ts";
+import { readJob } from "./reconcile-backup.ts";
+import type { Origin } from "./restore-source.ts";
+import type { RestoreResult } from "./transfer/result.ts";
+
+export interface RestoreJobInput {
+  readonly namespace: string;
+  /** Of the Job. */
+  readonly name: string;
+  readonly owner: OwnerReference;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Of the members: what it writes is read by this version. */
+  readonly image: TransferImage;
+  readonly origin: Origin;
+  /** Claim of ordinal 0, and where its volume is mounted in members. */
+  readonly claimName: string;
+  readonly mountPath: string;
+  /** `--data-dir` of the members: a folder below `mountPath`. */
+  readonly dataDir: string;
+  /** Names this restore for ever: data that are there already are kept as `<dataDir>.before-<nonce>`. */
+  readonly nonce: string;
+  /** Whether data may be there; without it they are refused. */
+  readonly inPlace: boolean;
+  /** Name and peer URL of the member, as its pod will have them. */
+  readonly member: string;
+  readonly peerUrl: string;
+  /** `--initial-cluster-token` of the members. Restored ids come from it and the nonce: no two restores make the same cluster. */
+  readonly token: string;
+  /** Of the cluster from now on: what the fences say. */
+  readonly incarnation: number;
+  readonly deadlineSeconds: number;
+}
+
+export function buildRestoreJob(input: RestoreJobInput): Job {
+  const { namespace, name, owner, image, origin, member, peerUrl, labels } = input;
+  const { sha256, key } = origin;
+  const volume: Attached = {
+    args: [],
+    volumes: [{ name: "data", persistentVolumeClaim: { claimName: input.claimName } }],
+    mounts: [{ name: "data", mountPath: input.mountPath }],
+    env: [],
+    serviceAccountName: null,
+  };
+  return buildJob({
+    namespace,
+    name,
+    owner,
+    image,
+    labels,
+    deadlineSeconds: input.deadlineSeconds,
+    args: [
+      "restore",
+      `--key=${key}`,
+      ...(sha256 === null ? [] : [`--sha256=${sha256}`]),
+      `--data-dir=${input.dataDir}`,
+      `--nonce=${input.nonce}`,
+      ...(input.inPlace ? ["--in-place"] : []),
+      `--member=${member}`,
+      `--initial-cluster=${member}=${peerUrl}`,
+      `--initial-cluster-token=${input.token}#${input.nonce}`,
+      `--peer-urls=${peerUrl}`,
+      `--incarnation=${input.incarnation}`,
+    ],
+    attached: [attachPlace(origin.place, true), volume],
+  });
+}
+
+export type RestoreOutcome =
+  | Exclude<JobOutcome, { readonly kind: "succeeded" }>
+  | { readonly kind: "succeeded"; readonly result: RestoreResult }
+  /** There is no such Job. */
+  | { readonly kind: "absent" };
+
+/** What has become of it. "lost": delete the Job and make it again with the same nonce. */
+export async function readRestore(kube: KubeApi, ref: ObjectRef): Promise<RestoreOutcome> {
+  const seen = await readJob(kube, ref);
+  if (seen === null) return { kind: "absent" };
+  const outcome = judgeJob(seen.job, seen.pods);
+  if (outcome.kind !== "succeeded") return outcome;
+  const { result } = outcome;
+  return result.kind === "restore" ? { kind: "succeeded", result } : { kind: "lost" };
+}
