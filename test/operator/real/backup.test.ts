@@ -1,4 +1,4 @@
-/** Backups before a real API server: it takes what is written, its Job controller makes the pods, and Pod Security admits them. */
+/** Backups before a real API server: it takes what is written, and Pod Security admits the pods that its Job controller makes. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
