@@ -2,6 +2,7 @@
 import type { Action } from "./action.ts";
 import { withDefaults } from "../api/apply-defaults.ts";
 import type { DefaultedClusterSpec, QuorateCluster } from "../api/gen/types.ts";
+import { isTimeZone } from "../api/time-zone.ts";
 import type { AdoptedSpec, Latched, Operation } from "./journal.ts";
 import { LAYOUTS } from "./component/layout.ts";
 import { write } from "./step.ts";
@@ -47,6 +48,9 @@ export function adopt(
     spec.unsafe.plaintext === latched.plaintext
       ? null
       : "spec.unsafe.plaintext cannot be changed: the members know each other by URLs with the scheme. Restore a backup into a new cluster",
+    isTimeZone(spec.update.timeZone)
+      ? null
+      : `spec.update.timeZone ${spec.update.timeZone} is not in the tables of time zones: correct the name, until then no window opens`,
   ].filter((refusal) => refusal !== null);
   const version =
     refuseVersion(latched.version, wanted, downgradeTo) === null ? wanted : latched.version;

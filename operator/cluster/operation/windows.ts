@@ -1,4 +1,5 @@
 /** Update windows: "Sat 02:00-05:00", "Mon-Fri 22:00-24:00", "* 03:00-04:00", in a time zone. Pure. */
+import { isTimeZone } from "../../api/time-zone.ts";
 
 const DAYS: readonly string[] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 const MINUTES_A_DAY = 1_440;
@@ -9,9 +10,13 @@ interface LocalTime {
   readonly minute: number;
 }
 
-/** Without windows it is always open. One whose end is not after its start runs over midnight. */
+/**
+ * Without windows it is always open. One whose end is not after its start runs over midnight. In a time zone that there is not,
+ * none ever opens: the status refuses the zone.
+ */
 export function isWindowOpen(windows: readonly string[], timeZone: string, now: number): boolean {
   if (windows.length === 0) return true;
+  if (!isTimeZone(timeZone)) return false;
   const local = localTime(now, timeZone);
   return windows.some((window) => contains(window, local));
 }
