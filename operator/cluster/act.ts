@@ -22,10 +22,11 @@ import { metadataOf } from "./component/owned.ts";
 import { FINALIZER } from "./deletion.ts";
 import { isOwned } from "./drift.ts";
 import type { Facts } from "./facts.ts";
-import { authoritySecret, leafSecret, newAuthority } from "./issue.ts";
+import type { Journal } from "./journal.ts";
+import { authoritySecret, leafSecret, newAuthority, turnedAuthority } from "./issue.ts";
 import { JOURNAL_KEY, JOURNAL_REVISION, readBootFiles } from "./observe.ts";
 import { clusterNames } from "./names.ts";
-import type { ConfigMap, StatefulSet } from "./objects.ts";
+import type { ConfigMap, Secret, StatefulSet } from "./objects.ts";
 import { taskStatus } from "./task-status.ts";
 
 interface Actor {
@@ -100,19 +101,23 @@ async function actOnMembers(actor: Actor, action: MemberAction): Promise<void> {
       return await admin.remove(action.id);
     case "moveLeader":
       return await admin.moveLeader(action.from, action.targetId);
-    case "compact":
-      return await admin.compact(action.revision);
-    case "defragment":
-      return await admin.defragment(action.member);
     case "disarm":
       return await admin.disarm(action.alarm);
+    case "compact":
+      await admin.compact(action.revision);
+      return await writeJournal(actor, action.then);
+    case "defragment":
+      await admin.defragment(action.member);
+      return await writeJournal(actor, action.then);
     case "downgrade":
-      return await admin.downgrade(action.version);
+      await admin.downgrade(action.version);
+      return await writeJournal(actor, action.then);
     case "secureRoot": {
       const secret = facts.journal?.document.adopted.spec.auth?.rootSecretRef.name ?? "";
       const password = textOf(facts.secrets.get(secret), "password");
       if (password === null || password === "") return;
-      return await admin.secureRoot(password);
+      await admin.secureRoot(password);
+      return await writeJournal(actor, action.then);
     }
     default:
       return unreachable(action);
@@ -198,7 +203,7 @@ async function actOnObjects(actor: Actor, action: ObjectAction): Promise<void> {
   const { kube, facts } = actor;
   switch (action.kind) {
     case "journal":
-      return await writeJournal(actor, action);
+      return await writeJournal(actor, action.document);
     case "bootFiles":
       return await writeBootFiles(actor);
     case "apply":
@@ -214,6 +219,16 @@ async function actOnObjects(actor: Actor, action: ObjectAction): Promise<void> {
         "tls.key": key,
       });
       await kube.create(SECRET, object);
+      return;
+    }
+    case "turnAuthority": {
+      const { object } = turnedAuthority(facts, action.stage);
+      const live = await kube.get<Secret>(SECRET, refTo(facts, object.metadata.name));
+      const read = facts.secrets.get(object.metadata.name);
+      if (live === null || live.metadata.resourceVersion !== read?.metadata.resourceVersion)
+        throw changed("the authority");
+      object.metadata.resourceVersion = live.metadata.resourceVersion ?? "";
+      await kube.update(SECRET, object);
       return;
     }
     case "issue": {
@@ -249,10 +264,7 @@ function refTo({ cluster }: Facts, name: string): ObjectRef {
 }
 
 /** Created once; replaced only where it is what was read. */
-async function writeJournal(
-  { kube, facts }: Actor,
-  { document }: Extract<Action, { kind: "journal" }>,
-): Promise<void> {
+async function writeJournal({ kube, facts }: Actor, document: Journal): Promise<void> {
   const { cluster, journal } = facts;
   const object: ConfigMap = {
     apiVersion: "v1",

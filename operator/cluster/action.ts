@@ -24,6 +24,8 @@ export type Action =
   /** The operator's authority for this cluster. */
   | { readonly kind: "makeAuthority" }
   | { readonly kind: "issue"; readonly leaf: Leaf }
+  /** Trust a new authority too; sign with it; trust it alone. */
+  | { readonly kind: "turnAuthority"; readonly stage: "introduce" | "promote" | "retire" }
   /** Renders the boot ConfigMap from the journal, if that is newer than what it holds. */
   | { readonly kind: "bootFiles" }
   /** Labels and annotations of one pod. */
@@ -52,11 +54,12 @@ export type Action =
   | { readonly kind: "memberPromote"; readonly id: string }
   | { readonly kind: "memberRemove"; readonly id: string }
   | { readonly kind: "moveLeader"; readonly from: string; readonly targetId: string }
-  | { readonly kind: "compact"; readonly revision: number }
-  | { readonly kind: "defragment"; readonly member: string }
   | { readonly kind: "disarm"; readonly alarm: RaisedAlarm }
-  | { readonly kind: "downgrade"; readonly version: string }
-  | { readonly kind: "secureRoot" }
+  /** What leaves no trace to find it by: done again if the journal could not be written afterwards, which does no harm. */
+  | { readonly kind: "compact"; readonly revision: number; readonly then: Journal }
+  | { readonly kind: "defragment"; readonly member: string; readonly then: Journal }
+  | { readonly kind: "downgrade"; readonly version: string; readonly then: Journal }
+  | { readonly kind: "secureRoot"; readonly then: Journal }
   | { readonly kind: "taskStatus"; readonly task: string; readonly changes: TaskProgress }
   | { readonly kind: "deleteTask"; readonly task: string; readonly uid: string }
   | { readonly kind: "finalizer"; readonly present: boolean }

@@ -34,6 +34,7 @@ export function planBirth(facts: Facts): Action {
     recreates: {},
     rootPassword: null,
     downgradeTo: null,
+    rotated: null,
     history: [],
   };
   return { kind: "journal", document };

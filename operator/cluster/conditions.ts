@@ -3,7 +3,10 @@ import { type ClusterConditionType, type Observation, setConditions } from "../a
 import type { Condition } from "../api/gen/types.ts";
 import type { Action } from "./action.ts";
 import type { Facts } from "./facts.ts";
+import { refusedAuth } from "./operation/auth.ts";
 import { describePod } from "./operation/describe.ts";
+import { spaceRefusal } from "./operation/space.ts";
+import { refusedGrowth } from "./operation/volumes.ts";
 import { type View, healthyVoters, isOutdated, quorumOf, updateRevision } from "./view.ts";
 
 type Told = Observation<ClusterConditionType>;
@@ -85,7 +88,7 @@ function tellAvailable(_facts: Facts, view: View | null): Told {
 
 /** Abnormal when true, both. */
 function tellProgress(view: View | null, action: Action): Told[] {
-  const refusal = view?.journal.adopted.refusal ?? null;
+  const refusal = view === null ? null : refusalOf(view);
   const waiting = action.kind === "wait" ? action : null;
   const isStalled = waiting?.stalled === true || refusal !== null;
   const under = view?.journal.operation ?? null;
@@ -109,6 +112,17 @@ function tellProgress(view: View | null, action: Action): Told[] {
         )
       : tell("Stalled", false, "None", "nothing waits for a person"),
   ];
+}
+
+/** What a person asked for and does not get, and why; null: they get it all. */
+function refusalOf(view: View): string | null {
+  const refusals = [
+    view.journal.adopted.refusal,
+    refusedGrowth(view),
+    refusedAuth(view),
+    spaceRefusal(view),
+  ].filter((refusal) => refusal !== null);
+  return refusals.length === 0 ? null : refusals.join("; ");
 }
 
 function tellDegraded(view: View | null): Told {

@@ -1,6 +1,6 @@
 /** Everything that a pass knows. Read anew for each pass; what cannot be read is not the same as what is empty. */
 import type { BootFile, BootReport } from "../../src/api/boot.ts";
-import type { MemberEntry, MemberState, RaisedAlarm } from "../admin.ts";
+import type { HistoryHash, MemberEntry, MemberState, RaisedAlarm } from "../admin.ts";
 import type { QuorateBackup, QuorateCluster, QuorateTask } from "../api/gen/types.ts";
 import type { KubeObject } from "../kube/api.ts";
 import type { Journal } from "./journal.ts";
@@ -62,6 +62,10 @@ export interface Facts {
   readonly alarms: Read<readonly RaisedAlarm[]>;
   /** Claims whose volume is on a node that does not exist any more. */
   readonly strandedClaims: ReadonlySet<string>;
+  /** Whether volumes of a storage class may grow, by its name; nothing where it cannot be read, or nobody asked. */
+  readonly expandable: ReadonlyMap<string, boolean>;
+  /** Of the members' histories at the revision of a comparison under way, by pod. */
+  readonly hashes: ReadonlyMap<string, Read<HistoryHash>>;
   /** By node, as far as nodes can be read. */
   readonly zones: ReadonlyMap<string, string>;
   /** Secrets of the cluster and those that its spec names, by name. */

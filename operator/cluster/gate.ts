@@ -1,6 +1,7 @@
 /** What is not begun while something is wrong, stops here. Pure. */
 import { type Action, wait } from "./action.ts";
 import { describePod } from "./operation/describe.ts";
+import { isQuotaRaised } from "./operation/space.ts";
 import { type View, isOutdated } from "./view.ts";
 
 /** Every member takes part, no alarm is raised; else a reason to wait. */
@@ -17,6 +18,8 @@ export function planGate(view: View): Action | null {
     );
   if (!facts.alarms.known) return wait("AwaitAlarms", `alarms cannot be read: ${facts.alarms.why}`);
   const [alarm] = facts.alarms.value;
+  // A larger quota is what ends this alarm, and a roll brings it.
+  if (alarm?.alarm === "NOSPACE" && isQuotaRaised(view)) return null;
   if (alarm !== undefined)
     return wait(
       "AwaitAlarms",

@@ -1,5 +1,5 @@
 /** Makes authorities and certificates, and writes them into Secrets. */
-import { present } from "../../src/base/assert.ts";
+import { present, unreachable } from "../../src/base/assert.ts";
 import { Authority } from "../../src/x509/authority.ts";
 import { SECRET } from "../api/resources.ts";
 import type { QuorateCluster } from "../api/gen/types.ts";
@@ -79,4 +79,30 @@ function sign(
     notBefore: new Date(now - EARLIER_MS),
     notAfter: new Date(now + LEAF_DAYS * DAY_MS),
   });
+}
+
+/** The authority's Secret one stage further: trust another too, sign with it, trust it alone. */
+export function turnedAuthority(
+  { cluster, secrets, now }: Facts,
+  stage: "introduce" | "promote" | "retire",
+): AppliedObject {
+  const held = secrets.get(clusterNames(cluster.metadata.name).authority);
+  const text = (key: string): string => present(textOf(held, key), `the authority has ${key}`);
+  const own = { "tls.crt": text("tls.crt"), "tls.key": text("tls.key") };
+  switch (stage) {
+    case "introduce": {
+      const { certificate, key } = newAuthority(cluster, now);
+      return authoritySecret(cluster, { ...own, "next.crt": certificate, "next.key": key });
+    }
+    case "promote":
+      return authoritySecret(cluster, {
+        "tls.crt": text("next.crt"),
+        "tls.key": text("next.key"),
+        "previous.crt": own["tls.crt"],
+      });
+    case "retire":
+      return authoritySecret(cluster, own);
+    default:
+      return unreachable(stage);
+  }
 }

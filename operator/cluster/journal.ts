@@ -34,7 +34,7 @@ interface OperationHead {
   readonly startedAt: string;
   /** After it the operation is called stalled; null: never. */
   readonly deadline: string | null;
-  /** The QuorateTask that asked for it; null: the spec or the cluster's own state did. */
+  /** UID of the QuorateTask that asked for it; null: the spec or the cluster's own state did. */
   readonly task: string | null;
 }
 
@@ -89,19 +89,84 @@ export interface RollOperation extends OperationHead {
   readonly seenAt: string | null;
 }
 
+export interface GrowVolumesOperation extends OperationHead {
+  readonly type: "GrowVolumes";
+  /** Of the StatefulSet that is deleted without its pods, to be made again with a larger claim template. */
+  readonly statefulSetUid: string;
+}
+
+export interface HibernateOperation extends OperationHead {
+  readonly type: "Hibernate";
+}
+
+export interface WakeOperation extends OperationHead {
+  readonly type: "Wake";
+}
+
+export interface RepairSpaceOperation extends OperationHead {
+  readonly type: "RepairSpace";
+  readonly defragmented: readonly string[];
+}
+
+export interface RepairCorruptionOperation extends OperationHead {
+  readonly type: "RepairCorruption";
+  /** At which the members are compared; null: not chosen yet. */
+  readonly revision: number | null;
+}
+
+export interface DefragmentOperation extends OperationHead {
+  readonly type: "Defragment";
+  readonly members: readonly string[];
+  readonly done: readonly string[];
+}
+
+export interface MoveLeaderOperation extends OperationHead {
+  readonly type: "MoveLeader";
+  readonly member: string;
+}
+
+export interface DowngradeOperation extends OperationHead {
+  readonly type: "Downgrade";
+  readonly version: string;
+}
+
+export interface RecoverQuorumOperation extends OperationHead {
+  readonly type: "RecoverQuorum";
+  /** The survivor. */
+  readonly member: string;
+  readonly nonce: string;
+  /** Of the disks of all others: a person has given them up. */
+  readonly claimUids: readonly string[];
+}
+
+export interface RotateAuthorityOperation extends OperationHead {
+  readonly type: "RotateAuthority";
+}
+
 export type Operation =
   | BootstrapOperation
   | AddMemberOperation
   | RemoveMemberOperation
   | ReplaceMemberOperation
   | RecreatePodOperation
-  | RollOperation;
+  | RollOperation
+  | GrowVolumesOperation
+  | HibernateOperation
+  | WakeOperation
+  | RepairSpaceOperation
+  | RepairCorruptionOperation
+  | DefragmentOperation
+  | MoveLeaderOperation
+  | DowngradeOperation
+  | RecoverQuorumOperation
+  | RotateAuthorityOperation;
 
 export type OperationType = Operation["type"];
 
 export interface FinishedOperation {
   readonly id: string;
-  readonly type: OperationType;
+  /** Refused: a task that nothing was begun for. */
+  readonly type: OperationType | "Refused";
   readonly member: string | null;
   readonly task: string | null;
   readonly startedAt: string;
@@ -129,10 +194,12 @@ export interface Journal {
   /** Numbers operations. */
   readonly counter: number;
   readonly recreates: Readonly<Record<string, { readonly count: number; readonly since: string }>>;
-  /** SHA-256 of what root's password was set from; null: never. */
+  /** UID and resourceVersion of the Secret that root's password was set from; null: never. */
   readonly rootPassword: string | null;
   /** The version that a QuorateTask downgrade has prepared the cluster for; null: none. */
   readonly downgradeTo: string | null;
+  /** The value of the annotation that last had the authority replaced; null: none. */
+  readonly rotated: string | null;
   /** The newest last; at most 20. */
   readonly history: readonly FinishedOperation[];
 }

@@ -1,6 +1,6 @@
 /** Reads everything that a pass needs, from the API server and from the members. Changes nothing, remembers nothing. */
 import type { BootFile } from "../../src/api/boot.ts";
-import type { Admin, AdminAccess, AdminPool, MemberAddress } from "../admin.ts";
+import type { Admin, AdminAccess, AdminPool, HistoryHash, MemberAddress } from "../admin.ts";
 import {
   CERTIFICATE,
   CONFIG_MAP,
@@ -42,7 +42,7 @@ import {
   ordinalOf,
 } from "./names.ts";
 import type { Claim, ConfigMap, Node, Pod, Secret, StatefulSet } from "./objects.ts";
-import { strandedClaims } from "./stranded.ts";
+import { expandableClasses, strandedClaims } from "./volumes.ts";
 
 export interface Observer {
   readonly kube: KubeApi;
@@ -119,6 +119,8 @@ export async function observe(observer: Observer, cluster: QuorateCluster): Prom
     ...members,
     secrets,
     zones: nodes,
+    expandable: await expandableClasses(kube, spec, ownClaims),
+    hashes: await askHashes(admin, journal, access.members),
     strandedClaims: await strandedClaims(kube, ownPods, ownClaims),
     owned,
     served,
@@ -317,6 +319,22 @@ async function askMembers(
     attempt(admin.alarms()),
   ]);
   return { members, memberList, alarms };
+}
+
+/** Only while members are compared: it reads all that they have. */
+async function askHashes(
+  admin: Admin,
+  journal: StoredJournal | null,
+  addresses: readonly MemberAddress[],
+): Promise<Facts["hashes"]> {
+  const operation = journal?.document.operation;
+  if (operation?.type !== "RepairCorruption" || operation.revision === null) return new Map();
+  const { revision } = operation;
+  const asked = addresses.map(async ({ name }): Promise<[string, Read<HistoryHash>]> => [
+    name,
+    await attempt(admin.hashKv(name, revision)),
+  ]);
+  return new Map(await Promise.all(asked));
 }
 
 async function attempt<T>(answer: Promise<T>): Promise<Read<T>> {

@@ -11,11 +11,25 @@ import type { Facts } from "./facts.ts";
 import type { Operation } from "./journal.ts";
 import { isTerminating } from "./objects.ts";
 import { planAdoption } from "./adoption.ts";
+import { planAuth } from "./operation/auth.ts";
+import { planRotateAuthority, planRotation } from "./operation/authority.ts";
+import { planCorruption, planRepairCorruption } from "./operation/corruption.ts";
+import { planHibernate, planSleep, planWake } from "./operation/hibernate.ts";
+import { planRecoverQuorum } from "./operation/recover-quorum.ts";
+import { planDefragment, planRepairSpace, planSpace } from "./operation/space.ts";
+import {
+  planDowngrade,
+  planMoveLeader,
+  planRescue,
+  planTask,
+  planTaskStatus,
+} from "./operation/tasks.ts";
+import { planGrowVolumes, planGrowth } from "./operation/volumes.ts";
 import { planBootstrap } from "./operation/bootstrap.ts";
 import { planAddMember } from "./operation/join.ts";
 import { planRecreatePod } from "./operation/recreate-pod.ts";
 import { planRemoveMember } from "./operation/remove-member.ts";
-import { planRepair } from "./operation/repair.ts";
+import { planForgetting, planRepair } from "./operation/repair.ts";
 import { planReplaceMember } from "./operation/replace-member.ts";
 import { planRoll, planRollOn } from "./operation/roll.ts";
 import { planEvenOut, planJoin, planScale } from "./operation/scale.ts";
@@ -41,16 +55,26 @@ const UPKEEP: readonly Question[] = [
   planSize,
   planMarks,
   planStuckPod,
+  planTaskStatus,
 ];
 
 /** Without an operation, by priority. */
 const QUESTIONS: readonly Question[] = [
+  planSleep,
+  planRescue,
+  planCorruption,
+  planSpace,
   planRepair,
   planJoin,
+  planGrowth,
+  planAuth,
+  planTask,
   planGate,
+  planRotation,
   planEvenOut,
   planRoll,
   planScale,
+  planForgetting,
 ];
 
 /** Pure. */
@@ -93,6 +117,26 @@ function planOperation(view: View, operation: Operation): Action {
       return planRecreatePod(view, operation);
     case "Roll":
       return planRollOn(view, operation);
+    case "GrowVolumes":
+      return planGrowVolumes(view, operation);
+    case "Hibernate":
+      return planHibernate(view);
+    case "Wake":
+      return planWake(view);
+    case "RepairSpace":
+      return planRepairSpace(view, operation);
+    case "RepairCorruption":
+      return planRepairCorruption(view, operation);
+    case "Defragment":
+      return planDefragment(view, operation);
+    case "MoveLeader":
+      return planMoveLeader(view, operation);
+    case "Downgrade":
+      return planDowngrade(view, operation);
+    case "RecoverQuorum":
+      return planRecoverQuorum(view, operation);
+    case "RotateAuthority":
+      return planRotateAuthority(view, operation);
     default:
       return unreachable(operation);
   }

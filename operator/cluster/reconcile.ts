@@ -43,9 +43,14 @@ export async function reconcileCluster(
   try {
     const { facts, admin } = await observe(reconciler, cluster);
     const action = plan(facts);
-    await tell(reconciler, facts, action);
+    const told = await tell(reconciler, facts, action).then(
+      () => null,
+      (thrown: unknown) => ({ thrown }),
+    );
     reconciler.onAction?.(ref, action);
+    // A status that cannot be written keeps nothing from being mended.
     await act(kube, admin, facts, action);
+    if (told !== null) throw told.thrown;
     return nextPass(action);
   } catch (thrown) {
     if (!(thrown instanceof JournalError)) throw thrown;

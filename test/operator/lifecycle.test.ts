@@ -1,7 +1,6 @@
 /** The controller on a modelled cluster: what a person asks for comes about, and in which steps. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { QuorateClusterSpec } from "../../operator/api/gen/types.ts";
 import type { Action } from "../../operator/cluster/action.ts";
 import {
   PERSISTENT_VOLUME_CLAIM,
@@ -9,48 +8,12 @@ import {
   POD_DISRUPTION_BUDGET,
   SECRET,
 } from "../../operator/api/resources.ts";
-import { CLUSTER, Sandbox } from "./world/sandbox.ts";
+import { CLUSTER } from "./world/sandbox.ts";
+import { MINUTE, settled, voters } from "./world/settled.ts";
 import { NAMESPACE } from "./world/world.ts";
-
-const MINUTE = 60_000;
-
-/** A cluster of three that has settled, and the operator that goes on with it. */
-async function settled(
-  seed: number,
-  act: (sandbox: Sandbox) => Promise<void>,
-  spec: Partial<QuorateClusterSpec> = {},
-): Promise<void> {
-  const sandbox = new Sandbox(seed);
-  const stop = new AbortController();
-  const { replicas = 3 } = spec;
-  sandbox.create({ replicas, ...spec });
-  const operating = sandbox.operate(sandbox.reconciler(), stop.signal);
-  try {
-    await sandbox.time.until("the cluster settles", 10 * MINUTE, () => sandbox.isSettled(replicas));
-    sandbox.actions.length = 0;
-    await act(sandbox);
-  } catch (thrown) {
-    console.error(
-      sandbox.failures.at(-1),
-      sandbox.actions.slice(-5),
-      sandbox.journal?.operation,
-      JSON.stringify(sandbox.cluster.status, null, 1),
-    );
-    throw thrown;
-  } finally {
-    stop.abort();
-    await sandbox.time.run(10);
-    await operating;
-  }
-}
 
 function kinds(actions: readonly Action[], ...wanted: readonly Action["kind"][]): string[] {
   return actions.flatMap((action) => (wanted.includes(action.kind) ? [action.kind] : []));
-}
-
-function voters(sandbox: Sandbox): number {
-  const [lineage] = sandbox.world.lineages.values();
-  return lineage?.seats.filter(({ learner }) => !learner).length ?? 0;
 }
 
 describe("a cluster", () => {

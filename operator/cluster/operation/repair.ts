@@ -2,7 +2,7 @@
 import { type Action, stalled } from "../action.ts";
 import { isOomKilled, isStranded, containerOf } from "./describe.ts";
 import { isTerminating, unreadySince } from "../objects.ts";
-import { begin } from "../step.ts";
+import { begin, write } from "../step.ts";
 import { durationMs } from "../../api/duration.ts";
 import { type Place, type View, canLose, canRest, isOutdated } from "../view.ts";
 import type { MemberReplacement } from "./replace-reasons.ts";
@@ -114,4 +114,18 @@ function planRecreation(view: View): Action | null {
     );
   }
   return null;
+}
+
+/** A member that has been well for as long as it was given to become well is not held to what was. */
+export function planForgetting(view: View): Action | null {
+  const { facts, journal, spec } = view;
+  const afterMs = durationMs(spec.repair.notReadyAfter);
+  const entries = Object.entries(journal.recreates);
+  const kept = entries.filter(([name, { since }]) => {
+    const isWell = view.places.some((place) => place.name === name && place.participates);
+    return !isWell || facts.now - Date.parse(since) < afterMs;
+  });
+  return kept.length === entries.length
+    ? null
+    : write(view, { recreates: Object.fromEntries(kept) });
 }

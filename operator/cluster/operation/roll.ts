@@ -11,6 +11,7 @@ import { begin, finish, proceed } from "../step.ts";
 import { type Place, type View, canRest, isOutdated, placeOf, updateRevision } from "../view.ts";
 import { describePod, isDown } from "./describe.ts";
 import { needsReplacement } from "./repair.ts";
+import { isQuotaRaised } from "./space.ts";
 import { isWindowOpen } from "./windows.ts";
 
 /** Between the two sightings. */
@@ -137,8 +138,8 @@ function heldBy(view: View, next: Place): Action | null {
   if (view.memberList === null)
     return wait("AwaitMemberList", "the members' list cannot be read now");
   if (view.learners.length > 0) return wait("AwaitLearner", "a learner has to be promoted first");
-  if (!facts.alarms.known || facts.alarms.value.length > 0)
-    return wait("AwaitAlarms", "an alarm is raised, or alarms cannot be read");
+  const isClear = facts.alarms.known && (facts.alarms.value.length === 0 || isQuotaRaised(view));
+  if (!isClear) return wait("AwaitAlarms", "an alarm is raised, or alarms cannot be read");
   if (isBackupReading(facts)) return wait("AwaitBackup", "a backup reads from a member");
   if (!isWindowOpen(spec.update.windows ?? [], spec.update.timeZone, facts.now))
     return wait(

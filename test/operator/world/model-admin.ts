@@ -106,9 +106,8 @@ class ModelAdmin implements Admin {
 
   status(member: string): Promise<MemberState> {
     return this.#call(`status ${member}`, () => {
-      const { lineage, running } = this.#at(member);
-      const self = running.find(({ pod }) => pod === member);
-      if (self === undefined) throw new ConsensusError(`${member} does not run`);
+      const { lineage } = this.#at(member);
+      const self = this.#self(member);
       const seat = lineage.seatsAt(self.disk.index).find(({ id }) => id === idOf(self.disk));
       return {
         memberId: idOf(self.disk),
@@ -120,7 +119,7 @@ class ModelAdmin implements Admin {
         raftIndex: self.disk.index,
         appliedIndex: self.disk.index,
         revision: self.disk.index,
-        dbSize: 1,
+        dbSize: this.#world.sizes.get(idOf(self.disk)) ?? 1,
         dbSizeInUse: 1,
         dbSizeQuota: 100,
         errors: [],
@@ -142,26 +141,41 @@ class ModelAdmin implements Admin {
   }
 
   hashKv(member: string, revision: number): Promise<HistoryHash> {
-    return this.#call(`hash ${member}`, () => ({ hash: 1, compactRevision: 0, revision }));
+    return this.#call(`hash ${member}`, () => {
+      const id = idOf(this.#self(member).disk);
+      return { hash: this.#world.odd.has(id) ? 2 : 1, compactRevision: 0, revision };
+    });
   }
 
   alarms(): Promise<readonly RaisedAlarm[]> {
     return this.#call("alarms", () => {
       this.#leading();
-      return [];
+      return [...this.#world.alarms].map((raised) => {
+        const [alarm, memberId = ""] = raised.split(" ");
+        return { alarm: alarm as RaisedAlarm["alarm"], memberId };
+      });
     });
   }
 
-  disarm(): Promise<void> {
-    return this.#call("disarm", () => {});
+  disarm({ alarm, memberId }: RaisedAlarm): Promise<void> {
+    return this.#call("disarm", () => {
+      this.#world.care.push(`disarm ${alarm}`);
+      this.#world.alarms.delete(`${alarm} ${memberId}`);
+    });
   }
 
   compact(): Promise<void> {
-    return this.#call("compact", () => {});
+    return this.#call("compact", () => void this.#world.care.push("compact"));
   }
 
+  /** A quarter of a database is in use, where it was not said to be full. */
   defragment(member: string): Promise<void> {
-    return this.#call(`defragment ${member}`, () => {});
+    return this.#call(`defragment ${member}`, () => {
+      this.#world.care.push(`defragment ${member}`);
+      const id = idOf(this.#self(member).disk);
+      const size = this.#world.sizes.get(id) ?? 1;
+      if (size <= 100) this.#world.sizes.set(id, size / 4);
+    });
   }
 
   authEnabled(): Promise<boolean> {
@@ -189,6 +203,12 @@ class ModelAdmin implements Admin {
     const answer = act();
     await this.#hook(call, "after");
     return answer;
+  }
+
+  #self(member: string): Running {
+    const self = this.#at(member).running.find(({ pod }) => pod === member);
+    if (self === undefined) throw new ConsensusError(`${member} does not run`);
+    return self;
   }
 
   #at(member: string): { readonly lineage: Lineage; readonly running: readonly Running[] } {

@@ -1,7 +1,12 @@
 /** A modelled cluster of Kubernetes with the real controller in it. */
 import { Prng } from "../../../src/base/prng.ts";
 import { QUORATE_BACKUP, QUORATE_CLUSTER, QUORATE_TASK } from "../../../operator/api/resources.ts";
-import type { QuorateCluster, QuorateClusterSpec } from "../../../operator/api/gen/types.ts";
+import type {
+  QuorateCluster,
+  QuorateClusterSpec,
+  QuorateTask,
+  QuorateTaskSpec,
+} from "../../../operator/api/gen/types.ts";
 import type { Action } from "../../../operator/cluster/action.ts";
 import type { Journal } from "../../../operator/cluster/journal.ts";
 import { type ClusterReconciler, reconcileCluster } from "../../../operator/cluster/reconcile.ts";
@@ -67,6 +72,21 @@ export class Sandbox {
   edit(spec: Partial<QuorateClusterSpec>): void {
     const ref = { namespace: NAMESPACE, name: CLUSTER };
     this.api.store.mergePatch(QUORATE_CLUSTER, ref, { spec }, "person");
+  }
+
+  task(name: string, spec: Omit<QuorateTaskSpec, "clusterRef">): void {
+    const task: QuorateTask = {
+      apiVersion: "quorate.io/v1alpha1",
+      kind: "QuorateTask",
+      metadata: { name, namespace: NAMESPACE },
+      spec: { clusterRef: { name: CLUSTER }, ...spec },
+    };
+    this.api.store.create(QUORATE_TASK, task, "person");
+  }
+
+  taskStatus(name: string): QuorateTask["status"] {
+    const ref = { namespace: NAMESPACE, name };
+    return (this.api.store.get(QUORATE_TASK, ref) as unknown as QuorateTask | null)?.status;
   }
 
   get cluster(): QuorateCluster {

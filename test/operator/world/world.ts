@@ -47,6 +47,14 @@ export class World {
   readonly cluster: string;
   /** Pods that nobody reaches, and that reach nobody. */
   readonly cut: Set<string> = new Set();
+  /** Raised, as `NOSPACE id`. */
+  readonly alarms: Set<string> = new Set();
+  /** Members whose history differs, by id. */
+  readonly odd: Set<string> = new Set();
+  /** Of each member's database, in percent of its quota, by id; 1 unless given. */
+  readonly sizes: Map<string, number> = new Map();
+  /** What was asked of members for their care, in order. */
+  readonly care: string[] = [];
   /** Of the members' URLs. */
   scheme: "http" | "https" = "http";
   #ids = 0x1000;

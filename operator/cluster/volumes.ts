@@ -1,7 +1,9 @@
-/** Volumes that lie on a node, and whose node does not exist any more. */
-import { NODE, PERSISTENT_VOLUME } from "../api/resources.ts";
+/** What is asked about volumes: whether their node is no more, and whether they may grow. */
+import type { DefaultedClusterSpec } from "../api/gen/types.ts";
+import { quantityOf } from "../api/quantity.ts";
+import { NODE, PERSISTENT_VOLUME, STORAGE_CLASS } from "../api/resources.ts";
 import { type KubeApi, KubeError, type KubeObject } from "../kube/api.ts";
-import { type Claim, type Pod } from "./objects.ts";
+import type { Claim, Pod, StorageClass } from "./objects.ts";
 
 interface Expression {
   readonly key: string;
@@ -61,4 +63,29 @@ async function isStranded(kube: KubeApi, volume: string): Promise<boolean> {
     }
   }
   return true;
+}
+
+/** Asked only where a volume has to grow. */
+export async function expandableClasses(
+  kube: KubeApi,
+  { storage }: DefaultedClusterSpec,
+  claims: ReadonlyMap<string, Claim>,
+): Promise<ReadonlyMap<string, boolean>> {
+  const classes = new Set<string>();
+  for (const { spec } of claims.values()) {
+    const asked = spec?.resources?.requests?.storage;
+    if (asked !== undefined && quantityOf(asked) < quantityOf(storage.size))
+      classes.add(spec?.storageClassName ?? "");
+  }
+  classes.delete("");
+  const found = new Map<string, boolean>();
+  for (const name of classes) {
+    try {
+      const object = await kube.get<StorageClass>(STORAGE_CLASS, { namespace: null, name });
+      if (object !== null) found.set(name, object.allowVolumeExpansion === true);
+    } catch (thrown) {
+      if (!(thrown instanceof KubeError) || thrown.code !== "forbidden") throw thrown;
+    }
+  }
+  return found;
 }

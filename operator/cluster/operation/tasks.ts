@@ -1,0 +1,195 @@
+/** What a person asked for once: the oldest task that is not over, one at a time. Pure. */
+import { present } from "../../../src/base/assert.ts";
+import type { QuorateTask } from "../../api/gen/types.ts";
+import { withTaskDefaults } from "../../api/apply-defaults.ts";
+import { type Action, type TaskProgress, wait } from "../action.ts";
+import type { DowngradeOperation, MoveLeaderOperation } from "../journal.ts";
+import { finished, revised } from "../journal.ts";
+import { begin, finish } from "../step.ts";
+import { isOver } from "../task-status.ts";
+import { type Place, type View, placeOf } from "../view.ts";
+import { isTerminating } from "../objects.ts";
+import { raisedFences } from "./recover-quorum.ts";
+import { beginReplacement } from "./repair.ts";
+
+/** For as long a transfer is tried again. */
+const MOVE_MS = 60_000;
+
+/** What is written about tasks, whatever else goes on: how far they are, what became of them, and that they are over. */
+export function planTaskStatus(view: View): Action | null {
+  const { facts } = view;
+  for (const task of facts.tasks) {
+    const { name, uid = "" } = task.metadata;
+    if (isTerminating(task)) continue;
+    if (isOver(task)) {
+      const ttlMs = withTaskDefaults(task.spec).ttlSecondsAfterFinished * 1_000;
+      const at = Date.parse(task.status?.completedAt ?? "");
+      if (facts.now >= at + ttlMs) return { kind: "deleteTask", task: name, uid };
+      continue;
+    }
+    const progress = progressOf(view, task);
+    const said = task.status;
+    if (said?.phase === progress.phase && said.message === progress.message) continue;
+    return { kind: "taskStatus", task: name, changes: progress };
+  }
+  return null;
+}
+
+function progressOf({ journal, facts }: View, { metadata }: QuorateTask): TaskProgress {
+  const key = metadata.uid ?? "";
+  const entry = journal.history.findLast(({ task }) => task === key);
+  if (entry !== undefined) {
+    const revision = [...facts.members.values()].flatMap(({ state }) =>
+      state.known ? [state.value.revision] : [],
+    );
+    return {
+      phase: entry.outcome === "Done" ? "Complete" : "Failed",
+      message: entry.message,
+      operationID: entry.id,
+      ...(revision.length === 0 ? {} : { revision: Math.max(...revision) }),
+    };
+  }
+  const { operation } = journal;
+  if (operation?.task === key)
+    return {
+      phase: "Running",
+      message: `${operation.type} is under way`,
+      operationID: operation.id,
+    };
+  const before = operation === null ? "the cluster" : `the operation ${operation.type}`;
+  return { phase: "Pending", message: `waits for ${before}` };
+}
+
+/** The one to begin with; null: there is none. */
+function nextTask({ facts, journal }: View): QuorateTask | null {
+  const known = new Set(journal.history.map(({ task }) => task));
+  return (
+    facts.tasks.find(
+      (task) => !isOver(task) && !isTerminating(task) && !known.has(task.metadata.uid ?? ""),
+    ) ?? null
+  );
+}
+
+/** The tasks that are for a cluster without a quorum: asked before what needs one. */
+export function planRescue(view: View): Action | null {
+  const task = nextTask(view);
+  if (task?.spec.recoverQuorum !== undefined) return beginRecovery(view, task);
+  return null;
+}
+
+export function planTask(view: View): Action | null {
+  const task = nextTask(view);
+  if (task === null) return null;
+  const key = task.metadata.uid ?? "";
+  const { defragment, moveLeader, replaceMember, downgrade } = task.spec;
+  if (defragment !== undefined) {
+    const members =
+      defragment.members ??
+      view.places.flatMap(({ member, name }) => (member === null ? [] : [name]));
+    return begin(view, { type: "Defragment", step: "Defragment", members, done: [] }, {}, key);
+  }
+  if (moveLeader !== undefined) {
+    const heir = moveLeader.to ?? bestHeir(view)?.name;
+    if (heir === undefined || placeOf(view, heir) === null)
+      return refuse(view, task, `there is no member ${heir ?? "that could lead"}`);
+    return begin(view, { type: "MoveLeader", step: "MoveLeader", member: heir }, {}, key);
+  }
+  if (replaceMember !== undefined) {
+    const place = placeOf(view, replaceMember.member);
+    if (place === null) return refuse(view, task, `there is no member ${replaceMember.member}`);
+    return beginReplacement(view, place, "Asked", key);
+  }
+  if (downgrade !== undefined) {
+    const { version } = downgrade;
+    return begin(view, { type: "Downgrade", step: "Enable", version }, {}, key);
+  }
+  return refuse(view, task, "this operator does not know the action");
+}
+
+/** Over before it began, and told so. */
+export function refuse(view: View, { metadata }: QuorateTask, message: string): Action {
+  const now = new Date(view.facts.now).toISOString();
+  const entry = {
+    id: `${view.journal.adopted.generation}-${view.journal.counter + 1}`,
+    type: "Refused" as const,
+    member: null,
+    task: metadata.uid ?? "",
+    startedAt: now,
+    finishedAt: now,
+    outcome: "Failed" as const,
+    message,
+  };
+  const history = [...view.journal.history, entry];
+  return {
+    kind: "journal",
+    document: revised(view.journal, { history, counter: view.journal.counter + 1 }),
+  };
+}
+
+function beginRecovery(view: View, task: QuorateTask): Action {
+  const { survivor, acknowledgeDataLoss } = present(
+    task.spec.recoverQuorum,
+    "the task is a recovery",
+  );
+  const place = placeOf(view, survivor);
+  if (!acknowledgeDataLoss) return refuse(view, task, "acknowledgeDataLoss is not true");
+  if (view.memberList !== null)
+    return refuse(
+      view,
+      task,
+      "a quorum answers: nothing has to be recovered. To replace a member, make a task replaceMember",
+    );
+  if (place?.pod == null) return refuse(view, task, `${survivor} has no pod`);
+  if (place.boot === null)
+    return wait(
+      "AwaitSurvivor",
+      `${survivor} does not say what its disk holds: ${survivor} has to answer first`,
+    );
+  if (place.boot.memberId === null)
+    return refuse(view, task, `the disk of ${survivor} holds no member`);
+  const nonce = view.facts.entropy;
+  const claimUids = view.places.flatMap(({ name, claim }) =>
+    name === survivor || claim === null ? [] : [claim.metadata.uid ?? ""],
+  );
+  return begin(
+    view,
+    { type: "RecoverQuorum", step: "RaiseFences", member: survivor, nonce, claimUids },
+    raisedFences(view, place, nonce),
+    task.metadata.uid ?? "",
+  );
+}
+
+/** Who has most of the log, of those that do not lead. */
+function bestHeir(view: View): Place | null {
+  const able = view.places.filter(
+    ({ participates, name }) => participates && name !== view.leader?.name,
+  );
+  const index = ({ state }: Place): number => state?.raftIndex ?? 0;
+  return able.toSorted((a, b) => index(b) - index(a))[0] ?? null;
+}
+
+export function planMoveLeader(view: View, operation: MoveLeaderOperation): Action {
+  const { leader } = view;
+  if (leader === null) return wait("AwaitLeader", "the members have no leader now");
+  if (leader.name === operation.member) return finish(view, "Done", `${leader.name} leads`);
+  const targetId = placeOf(view, operation.member)?.member?.id;
+  if (targetId === undefined) return finish(view, "Failed", `${operation.member} is no member`);
+  if (view.facts.now - Date.parse(operation.startedAt) > MOVE_MS)
+    return finish(view, "Failed", `${operation.member} did not take over within a minute`);
+  return { kind: "moveLeader", from: leader.name, targetId };
+}
+
+export function planDowngrade(view: View, operation: DowngradeOperation): Action {
+  const { version } = operation;
+  const done = finished(
+    view.journal,
+    "Done",
+    `the members may go down to ${version}: set spec.version to it`,
+    view.facts.now,
+  );
+  return {
+    kind: "downgrade",
+    version,
+    then: revised(view.journal, { ...done, downgradeTo: version }),
+  };
+}

@@ -1,0 +1,198 @@
+/** Single operations on a modelled cluster that has settled: what comes about, in which steps, and what is refused. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { PERSISTENT_VOLUME_CLAIM, POD, STATEFUL_SET } from "../../operator/api/resources.ts";
+import type { Claim } from "../../operator/cluster/objects.ts";
+import { NAMESPACE } from "./world/world.ts";
+import type { Sandbox } from "./world/sandbox.ts";
+import { MINUTE, lineageOf, seatOf, settled, voters } from "./world/settled.ts";
+
+function idOf(sandbox: Sandbox, pod: string): string {
+  const seat = seatOf(sandbox, pod);
+  assert.ok(seat !== undefined, `${pod} is a member`);
+  return seat.id;
+}
+
+describe("a cluster that sleeps", () => {
+  it("keeps its disks, wakes with the members it had, and grows from there", async () => {
+    await settled(11, async (sandbox) => {
+      const { clusterId } = lineageOf(sandbox);
+      const ids = ["kv-0", "kv-1", "kv-2"].map((pod) => idOf(sandbox, pod));
+      sandbox.edit({ replicas: 0 });
+      await sandbox.time.until("asleep", 5 * MINUTE, () => sandbox.api.store.all(POD).length === 0);
+      assert.equal(sandbox.api.store.all(PERSISTENT_VOLUME_CLAIM).length, 3);
+      await sandbox.time.run(MINUTE);
+      sandbox.edit({ replicas: 5 });
+      await sandbox.time.until("awake", 10 * MINUTE, () => sandbox.isSettled(5));
+      assert.equal(lineageOf(sandbox).clusterId, clusterId);
+      assert.deepEqual(
+        ["kv-0", "kv-1", "kv-2"].map((pod) => idOf(sandbox, pod)),
+        ids,
+      );
+      const done = sandbox.journal?.history.map(({ type }) => type).slice(-4);
+      assert.deepEqual(done, ["Hibernate", "Wake", "AddMember", "AddMember"]);
+    });
+  });
+});
+
+describe("volumes", () => {
+  it("grow, and the StatefulSet is made again around its pods", async () => {
+    await settled(
+      12,
+      async (sandbox) => {
+        const pods = sandbox.api.store.all(POD).map(({ metadata }) => metadata.uid);
+        const [set] = sandbox.api.store.all(STATEFUL_SET);
+        // The quota is a share of the volume, unless it is said.
+        sandbox.edit({ storage: { size: "16Gi" } });
+        await sandbox.time.until("grown", 5 * MINUTE, () => {
+          const claims = sandbox.api.store.all(PERSISTENT_VOLUME_CLAIM) as Claim[];
+          const sizes = claims.map(({ spec }) => spec?.resources?.requests?.storage);
+          return sizes.every((size) => size === "16Gi") && sandbox.isSettled(3);
+        });
+        const [made] = sandbox.api.store.all(STATEFUL_SET);
+        assert.notEqual(made?.metadata.uid, set?.metadata.uid);
+        const template = made?.spec?.["volumeClaimTemplates"] as Claim[];
+        assert.equal(template[0]?.spec?.resources?.requests?.storage, "16Gi");
+        assert.deepEqual(
+          sandbox.api.store.all(POD).map(({ metadata }) => metadata.uid),
+          pods,
+        );
+      },
+      { server: { quotaBackend: "2Gi" } },
+    );
+  });
+});
+
+describe("NOSPACE", () => {
+  it("is met by compaction and defragmentation, followers first, and ended when there is room", async () => {
+    await settled(13, async (sandbox) => {
+      const leader = sandbox.cluster.status?.leader ?? "";
+      for (const pod of ["kv-0", "kv-1", "kv-2"]) sandbox.world.sizes.set(idOf(sandbox, pod), 98);
+      sandbox.world.alarms.add(`NOSPACE ${idOf(sandbox, "kv-1")}`);
+      const { care } = sandbox.world;
+      await sandbox.time.until("room", 5 * MINUTE, () => care.includes("disarm NOSPACE"));
+      assert.equal(care.length, 5);
+      assert.equal(care[0], "compact");
+      assert.equal(care[3], `defragment ${leader}`);
+    });
+  });
+
+  it("is not ended while the database is full of what is in use: a person is told", async () => {
+    await settled(14, async (sandbox) => {
+      for (const pod of ["kv-0", "kv-1", "kv-2"]) sandbox.world.sizes.set(idOf(sandbox, pod), 101);
+      sandbox.world.alarms.add(`NOSPACE ${idOf(sandbox, "kv-1")}`);
+      await sandbox.time.until("told", 5 * MINUTE, () => sandbox.condition("Stalled") === "True");
+      await sandbox.time.run(2 * MINUTE);
+      const { care, alarms } = sandbox.world;
+      assert.equal(alarms.size, 1);
+      assert.equal(care.filter((each) => each === "compact").length, 1, "once is enough");
+    });
+  });
+});
+
+describe("CORRUPT", () => {
+  it("has the member replaced that differs, not the one that the alarm names", async () => {
+    await settled(15, async (sandbox) => {
+      const before = { 1: idOf(sandbox, "kv-1"), 2: idOf(sandbox, "kv-2") };
+      sandbox.world.odd.add(before[2]);
+      sandbox.world.alarms.add(`CORRUPT ${before[1]}`);
+      await sandbox.time.until("mended", 10 * MINUTE, () => {
+        return sandbox.world.alarms.size === 0 && voters(sandbox) === 3 && sandbox.isSettled(3);
+      });
+      assert.equal(idOf(sandbox, "kv-1"), before[1]);
+      assert.notEqual(idOf(sandbox, "kv-2"), before[2]);
+    });
+  });
+
+  it("without a majority of one history is left to a person", async () => {
+    await settled(
+      16,
+      async (sandbox) => {
+        const ids = ["kv-0", "kv-1"].map((pod) => idOf(sandbox, pod));
+        sandbox.world.odd.add(ids[1] ?? "");
+        sandbox.world.alarms.add(`CORRUPT ${ids[1]}`);
+        await sandbox.time.until("told", 5 * MINUTE, () => sandbox.condition("Stalled") === "True");
+        await sandbox.time.run(2 * MINUTE);
+        assert.deepEqual(
+          ["kv-0", "kv-1"].map((pod) => idOf(sandbox, pod)),
+          ids,
+        );
+        const stalled = sandbox.cluster.status?.conditions?.find(({ type }) => type === "Stalled");
+        assert.match(stalled?.message ?? "", /kv-0 against kv-1|kv-1 against kv-0/);
+      },
+      { replicas: 2, unsafe: { plaintext: true, evenReplicas: true } },
+    );
+  });
+});
+
+describe("a task", () => {
+  it("moves the lead, defragments, and replaces a member, each once", async () => {
+    await settled(17, async (sandbox) => {
+      const over = (name: string) => () => sandbox.taskStatus(name)?.phase === "Complete";
+      const follower = sandbox.cluster.status?.leader === "kv-1" ? "kv-2" : "kv-1";
+      sandbox.task("lead", { moveLeader: { to: follower } });
+      await sandbox.time.until("moved", 2 * MINUTE, over("lead"));
+      assert.equal(lineageOf(sandbox).leader, idOf(sandbox, follower));
+      sandbox.task("shrink", { defragment: {} });
+      await sandbox.time.until("shrunk", 2 * MINUTE, over("shrink"));
+      assert.equal(sandbox.world.care.length, 3);
+      assert.equal(sandbox.world.care.at(-1), `defragment ${follower}`);
+      const before = idOf(sandbox, follower);
+      sandbox.task("new", { replaceMember: { member: follower } });
+      await sandbox.time.until("replaced", 5 * MINUTE, over("new"));
+      await sandbox.time.until("whole", 5 * MINUTE, () => sandbox.isSettled(3));
+      assert.notEqual(idOf(sandbox, follower), before);
+      await sandbox.time.run(70 * MINUTE);
+      assert.equal(sandbox.taskStatus("lead"), undefined, "tasks go when their time is over");
+    });
+  });
+
+  it("to recover a quorum is refused while there is one", async () => {
+    await settled(18, async (sandbox) => {
+      sandbox.task("rescue", { recoverQuorum: { survivor: "kv-0", acknowledgeDataLoss: true } });
+      await sandbox.time.until("refused", MINUTE, () => {
+        return sandbox.taskStatus("rescue")?.phase === "Failed";
+      });
+      assert.match(sandbox.taskStatus("rescue")?.message ?? "", /a quorum answers/);
+    });
+  });
+
+  it("to recover a quorum goes on with the survivor, fences who comes back, and fills up", async () => {
+    await settled(19, async (sandbox) => {
+      const before = lineageOf(sandbox).clusterId;
+      sandbox.world.cut.add("kv-0").add("kv-1");
+      await sandbox.time.run(6 * MINUTE);
+      assert.equal(sandbox.condition("QuorumLost"), "True");
+      const removed = sandbox.actions.filter(({ kind }) => kind.startsWith("delete"));
+      assert.deepEqual(removed, [], "nothing is done by itself");
+      sandbox.task("rescue", { recoverQuorum: { survivor: "kv-2", acknowledgeDataLoss: true } });
+      await sandbox.time.until("rescued", 5 * MINUTE, () => {
+        return sandbox.taskStatus("rescue")?.phase === "Complete";
+      });
+      sandbox.world.cut.clear();
+      await sandbox.time.until("whole", 10 * MINUTE, () => sandbox.isSettled(3));
+      assert.notEqual(lineageOf(sandbox).clusterId, before);
+      assert.equal(voters(sandbox), 3);
+      assert.equal(sandbox.condition("QuorumLost"), "False");
+    });
+  });
+});
+
+describe("a paused cluster", () => {
+  it("is not touched, and its status goes on", async () => {
+    await settled(20, async (sandbox) => {
+      sandbox.edit({ paused: true, replicas: 5 });
+      sandbox.api.store.delete(PERSISTENT_VOLUME_CLAIM, {
+        namespace: NAMESPACE,
+        name: "data-kv-1",
+      });
+      await sandbox.time.run(5 * MINUTE);
+      const kinds = new Set(sandbox.actions.map(({ kind }) => kind));
+      kinds.delete("settled");
+      assert.deepEqual([...kinds], ["wait"]);
+      assert.equal(sandbox.cluster.status?.observedGeneration, sandbox.cluster.metadata.generation);
+      sandbox.edit({ paused: false });
+      await sandbox.time.until("five", 10 * MINUTE, () => sandbox.isSettled(5));
+    });
+  });
+});
