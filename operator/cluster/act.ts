@@ -105,19 +105,19 @@ async function actOnMembers(actor: Actor, action: MemberAction): Promise<void> {
       return await admin.disarm(action.alarm);
     case "compact":
       await admin.compact(action.revision);
-      return await writeJournal(actor, action.then);
+      return await writeJournal(actor, action.afterwards);
     case "defragment":
       await admin.defragment(action.member);
-      return await writeJournal(actor, action.then);
+      return await writeJournal(actor, action.afterwards);
     case "downgrade":
       await admin.downgrade(action.version);
-      return await writeJournal(actor, action.then);
+      return await writeJournal(actor, action.afterwards);
     case "secureRoot": {
       const secret = facts.journal?.document.adopted.spec.auth?.rootSecretRef.name ?? "";
       const password = textOf(facts.secrets.get(secret), "password");
       if (password === null || password === "") return;
       await admin.secureRoot(password);
-      return await writeJournal(actor, action.then);
+      return await writeJournal(actor, action.afterwards);
     }
     default:
       return unreachable(action);

@@ -12,7 +12,7 @@ export function planAuth(view: View): Action | null {
   if (secret === undefined || password === null || password === "") return null;
   const mark = `${secret.metadata.uid ?? ""}/${secret.metadata.resourceVersion ?? ""}`;
   if (mark === view.journal.rootPassword) return null;
-  return { kind: "secureRoot", then: revised(view.journal, { rootPassword: mark }) };
+  return { kind: "secureRoot", afterwards: revised(view.journal, { rootPassword: mark }) };
 }
 
 /** What keeps authentication from being turned on; null: nothing. */

@@ -1,4 +1,4 @@
-/** A new authority in three steps, each awaited in what every member's listeners use: trust both, sign with it, trust it alone. Pure. */
+/** A new authority in three steps, each awaited in what all listeners use: trust both, sign with it, trust it alone. Pure. */
 import type { BootReport } from "../../../src/api/boot.ts";
 import { type Action, wait } from "../action.ts";
 import { fingerprint, leavesOf, parse, renewalTime, textOf } from "../certificates.ts";

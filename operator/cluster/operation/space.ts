@@ -38,14 +38,14 @@ export function planRepairSpace(view: View, operation: RepairSpaceOperation): Ac
     const revision = view.leader?.state?.revision ?? null;
     if (revision === null) return wait("AwaitLeader", "the members have no leader now");
     const next = { ...operation, step: "Defragment" };
-    return { kind: "compact", revision, then: revised(view.journal, { operation: next }) };
+    return { kind: "compact", revision, afterwards: revised(view.journal, { operation: next }) };
   }
   const next = nextToDefragment(view, operation.defragmented, null);
   if (next.kind !== "none") {
     if (next.kind === "wait") return next.wait;
     const defragmented = [...operation.defragmented, next.place.name];
-    const then = revised(view.journal, { operation: { ...operation, defragmented } });
-    return { kind: "defragment", member: next.place.name, then };
+    const afterwards = revised(view.journal, { operation: { ...operation, defragmented } });
+    return { kind: "defragment", member: next.place.name, afterwards };
   }
   if (fullest(view) < FULL) return { kind: "disarm", alarm };
   return finish(
@@ -61,8 +61,8 @@ export function planDefragment(view: View, operation: DefragmentOperation): Acti
   if (next.kind === "none")
     return finish(view, "Done", `${operation.done.length} members are defragmented`);
   const done = [...operation.done, next.place.name];
-  const then = revised(view.journal, { operation: { ...operation, done } });
-  return { kind: "defragment", member: next.place.name, then };
+  const afterwards = revised(view.journal, { operation: { ...operation, done } });
+  return { kind: "defragment", member: next.place.name, afterwards };
 }
 
 type Next =

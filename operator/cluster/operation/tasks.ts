@@ -190,6 +190,6 @@ export function planDowngrade(view: View, operation: DowngradeOperation): Action
   return {
     kind: "downgrade",
     version,
-    then: revised(view.journal, { ...done, downgradeTo: version }),
+    afterwards: revised(view.journal, { ...done, downgradeTo: version }),
   };
 }

@@ -1,4 +1,5 @@
 /** The StatefulSet controller, as far as `Parallel` and `OnDelete` need it. */
+import { isDeepStrictEqual } from "node:util";
 import { PERSISTENT_VOLUME_CLAIM, POD, STATEFUL_SET } from "../../../operator/api/resources.ts";
 import { digestOf } from "../../../operator/cluster/names.ts";
 import {
@@ -18,6 +19,7 @@ const MANAGER = "statefulset-controller";
 export class StatefulSets {
   readonly #api: FakeApi;
   readonly #time: VirtualTime;
+  readonly #revisions = new Map<string, string>();
 
   constructor(api: FakeApi, time: VirtualTime) {
     this.#api = api;
@@ -33,10 +35,20 @@ export class StatefulSets {
     pass();
   }
 
+  /** Of the template; made once for each generation. */
+  #revisionOf(set: StatefulSet): string {
+    const key = `${set.metadata.uid} ${set.metadata.generation}`;
+    const found = this.#revisions.get(key);
+    if (found !== undefined) return found;
+    const revision = `${set.metadata.name}-${digestOf(set.spec.template)}`;
+    this.#revisions.set(key, revision);
+    return revision;
+  }
+
   #sync(set: StatefulSet): void {
     const { name, namespace = "" } = set.metadata;
     if (isTerminating(set)) return;
-    const revision = `${name}-${digestOf(set.spec.template)}`;
+    const revision = this.#revisionOf(set);
     const all = (this.#api.store.all(POD) as Pod[]).filter(
       ({ metadata }) => metadata.namespace === namespace && metadata.name.startsWith(`${name}-`),
     );
@@ -51,16 +63,14 @@ export class StatefulSets {
       if (ordinal >= set.spec.replicas && !isTerminating(pod))
         this.#api.store.delete(POD, { namespace, name: pod.metadata.name });
     }
-    this.#api.setStatus(
-      STATEFUL_SET,
-      { namespace, name },
-      {
-        observedGeneration: set.metadata.generation ?? 1,
-        updateRevision: revision,
-        replicas: all.length,
-        readyReplicas: all.filter(isReady).length,
-      },
-    );
+    const status = {
+      observedGeneration: set.metadata.generation ?? 1,
+      updateRevision: revision,
+      replicas: all.length,
+      readyReplicas: all.filter(isReady).length,
+    };
+    if (!isDeepStrictEqual(status, set.status))
+      this.#api.setStatus(STATEFUL_SET, { namespace, name }, status);
   }
 
   /** Pods that an orphaning deletion left behind. */
