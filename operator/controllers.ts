@@ -1,4 +1,5 @@
 /** What the operator does: every controller, in the order in which they begin. */
+import { CLUSTER_CONTROLLER } from "./cluster/controller.ts";
 import type { ControllerDefinition } from "./context.ts";
 
-export const CONTROLLERS: readonly ControllerDefinition[] = [];
+export const CONTROLLERS: readonly ControllerDefinition[] = [CLUSTER_CONTROLLER];

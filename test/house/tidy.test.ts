@@ -31,7 +31,13 @@ function entryPoints(): string[] {
   const started = [...commands.matchAll(/[\w./-]+\.ts\b/g)].map((match) =>
     match[0].replace("./", ""),
   );
-  return [...started, ...Object.values(PACKAGE.bin), "node/main.ts", "operator/main.ts"];
+  return [
+    ...started,
+    ...Object.values(PACKAGE.bin),
+    "node/main.ts",
+    "operator/main.ts",
+    "operator/plugin/main.ts",
+  ];
 }
 
 describe("the sources", () => {

@@ -23,7 +23,6 @@ export function buildArguments(
     `--listen-peer-urls=${scheme}://0.0.0.0:${PEER_PORT}`,
     `--initial-advertise-peer-urls=${scheme}://${host}:${PEER_PORT}`,
     `--listen-metrics-urls=http://0.0.0.0:${PROBE_PORT}`,
-    `--initial-cluster-token=${key.namespace}/${key.name}`,
     ...(latched.plaintext ? [] : tlsArguments(spec)),
     `--quota-backend-bytes=${quotaBackendBytes(spec)}`,
     `--auto-compaction-mode=${server.autoCompaction.mode.toLowerCase()}`,

@@ -112,7 +112,7 @@ function buildTemplate({ cluster, spec, latched, secrets }: StatefulSetInput): o
           { name: "probe", containerPort: PROBE_PORT, protocol: "TCP" },
         ],
         // A start may have a long log to read, and liveness is no measure of it: a member without a quorum is alive.
-        startupProbe: probe("/livez", { periodSeconds: 5, failureThreshold: 120 }),
+        startupProbe: probe("/livez", { periodSeconds: 1, failureThreshold: 600 }),
         livenessProbe: probe("/livez", { periodSeconds: 10, failureThreshold: 9 }),
         readinessProbe: probe("/ready", { periodSeconds: 2, failureThreshold: 3 }),
         resources: { requests: { cpu: "100m", memory: "256Mi" } },

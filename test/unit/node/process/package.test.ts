@@ -140,6 +140,8 @@ describe("the package", () => {
     const operator = join(dirname(launcher), "quorate-operator.js");
     const said = await succeed([process.execPath, operator, "--version"]);
     assert.match(said, new RegExp(`^quorate-operator ${PACKAGE.version}\n`));
+    const plugin = join(dirname(launcher), "kubectl-quorate.js");
+    assert.match(await succeed([process.execPath, plugin, "--help"]), /kubectl quorate status/);
   });
 
   it("runs commands, each loaded when it is asked for", async () => {

@@ -1,0 +1,61 @@
+/** The operator under test: the chart, installed once for a run of the tests. */
+import { join } from "node:path";
+import { ROOT } from "../../house/scan.ts";
+import { type Finished, run, tool } from "../../conformance/support/tools.ts";
+import { NAMESPACE as NAMESPACES, POD } from "../../../operator/api/resources.ts";
+import type { KubeObject } from "../../../operator/kube/api.ts";
+import { api } from "./api.ts";
+import { IMAGE } from "./image.ts";
+
+export const OPERATOR_NAMESPACE = "quorate-system";
+const RELEASE = "quorate-operator";
+
+/** Installs or upgrades the release and waits for its Deployment. */
+export async function installOperator(...values: string[]): Promise<void> {
+  await createNamespace(OPERATOR_NAMESPACE);
+  const chart = join(ROOT, "charts/quorate-operator");
+  const set = [`image.repository=${IMAGE.repository}`, `image.tag=${IMAGE.tag}`, ...values];
+  const flags = ["--namespace", OPERATOR_NAMESPACE, "--wait", "--timeout=120s"];
+  const { code, stderr } = await helm(
+    "upgrade",
+    "--install",
+    RELEASE,
+    chart,
+    ...flags,
+    ...set.map((value) => `--set=${value}`),
+  );
+  if (code !== 0) throw new Error(`helm: ${stderr}\n${await operatorLogs()}`);
+}
+
+export async function helm(...args: string[]): Promise<Finished> {
+  return await run([tool("helm"), ...args], { timeoutMs: 300_000 });
+}
+
+/** One that asks for Pod Security `restricted`, if it is not there. */
+export async function createNamespace(name: string): Promise<void> {
+  await api.apply(NAMESPACES, {
+    apiVersion: "v1",
+    kind: "Namespace",
+    metadata: { name, labels: { "pod-security.kubernetes.io/enforce": "restricted" } },
+  } as KubeObject);
+}
+
+/** Pods of the operator, whichever leads. */
+export async function operatorPods(): Promise<readonly KubeObject[]> {
+  const labelSelector = `app.kubernetes.io/instance=${RELEASE}`;
+  return (await api.list(POD, { namespace: OPERATOR_NAMESPACE, labelSelector })).items;
+}
+
+/** The last lines of each, for the report of a failure. */
+export async function operatorLogs(): Promise<string> {
+  const texts = await Promise.all(
+    (await operatorPods()).map(async ({ metadata: { name } }) => {
+      const ref = { namespace: OPERATOR_NAMESPACE, name };
+      let text = `== ${name}\n`;
+      for await (const chunk of api.logs(ref, { tailLines: 60 }, AbortSignal.timeout(10_000)))
+        text += Buffer.from(chunk).toString();
+      return text;
+    }),
+  );
+  return texts.join("\n");
+}
