@@ -84,6 +84,13 @@ export function placeOf(
   return store === null ? null : { kind: "s3", s3: withStoreDefaults(store.spec).s3 };
 }
 
+/** Jobs run where the members do: what their images need there, the operator's own needs too. */
+export function pulledAs(image: TransferImage, cluster: QuorateCluster | null): TransferImage {
+  const { pullPolicy = image.pullPolicy, pullSecrets = image.pullSecrets } =
+    cluster?.spec.image ?? {};
+  return { ...image, pullPolicy, pullSecrets };
+}
+
 export function identityOf({ metadata }: QuorateBackup): BackupIdentity {
   const { name, namespace = "", uid = "" } = metadata;
   return { name, namespace, uid };

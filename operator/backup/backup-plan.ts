@@ -10,6 +10,7 @@ import {
   type SeenJob,
   identityOf,
   placeOf,
+  pulledAs,
   statusOf,
   timeText,
 } from "./backup-facts.ts";
@@ -67,7 +68,7 @@ function planStart(facts: BackupFacts, spec: DefaultedBackupSpec): BackupDecisio
       plaintext: cluster.spec.unsafe?.plaintext ?? false,
       members: membersOf(cluster),
     },
-    image,
+    image: pulledAs(image, cluster),
   });
   const status = statusOf(facts, {
     phase: "Running",

@@ -1,4 +1,4 @@
-/** The three controllers of backups, ready to be started: what each watches, and its pass. */
+/** The three controllers of backups: what each watches, and its pass. */
 import {
   JOB,
   POD,
@@ -6,7 +6,8 @@ import {
   QUORATE_BACKUP_SCHEDULE,
   QUORATE_BACKUP_STORE,
 } from "../api/resources.ts";
-import { type Reconcile, type Source, keyInLabel, ownKey } from "../kube/controller.ts";
+import type { ControllerDefinition, OperatorContext } from "../context.ts";
+import { keyInLabel, ownKey } from "../kube/controller.ts";
 import type { BackupHost } from "./controller.ts";
 import { TRANSFER_NAME } from "./job.ts";
 import { BACKUP_LABEL, SCHEDULE_LABEL } from "./names.ts";
@@ -14,36 +15,50 @@ import { reconcileBackup } from "./reconcile-backup.ts";
 import { reconcileSchedule } from "./reconcile-schedule.ts";
 import { type Probe, probeS3, reconcileStore } from "./reconcile-store.ts";
 
-export interface BackupController {
-  readonly name: string;
-  readonly sources: readonly Source[];
-  readonly reconcile: Reconcile;
-}
+const TRANSFERS = `app.kubernetes.io/name=${TRANSFER_NAME}`;
 
-export function backupControllers(host: BackupHost, probe: Probe = probeS3): BackupController[] {
-  const labelSelector = `app.kubernetes.io/name=${TRANSFER_NAME}`;
+export function backupControllers(probe: Probe = probeS3): readonly ControllerDefinition[] {
   return [
     {
       name: "backup",
       sources: [
         { resource: QUORATE_BACKUP, keysOf: ownKey },
-        { resource: JOB, labelSelector, keysOf: keyInLabel(BACKUP_LABEL) },
-        { resource: POD, labelSelector, keysOf: keyInLabel(BACKUP_LABEL) },
+        { resource: JOB, labelSelector: TRANSFERS, keysOf: keyInLabel(BACKUP_LABEL) },
+        { resource: POD, labelSelector: TRANSFERS, keysOf: keyInLabel(BACKUP_LABEL) },
       ],
-      reconcile: (ref) => reconcileBackup(host, ref),
+      build: (context) => {
+        const host = hostOf(context);
+        return { reconcile: (ref) => reconcileBackup(host, ref) };
+      },
     },
     {
-      name: "schedule",
+      name: "backup-schedule",
       sources: [
         { resource: QUORATE_BACKUP_SCHEDULE, keysOf: ownKey },
         { resource: QUORATE_BACKUP, keysOf: keyInLabel(SCHEDULE_LABEL) },
       ],
-      reconcile: (ref) => reconcileSchedule(host, ref),
+      build: (context) => {
+        const host = hostOf(context);
+        return { reconcile: (ref) => reconcileSchedule(host, ref) };
+      },
     },
     {
-      name: "store",
+      name: "backup-store",
       sources: [{ resource: QUORATE_BACKUP_STORE, keysOf: ownKey }],
-      reconcile: (ref) => reconcileStore(host, probe, ref),
+      build: (context) => {
+        const host = hostOf(context);
+        return { reconcile: (ref) => reconcileStore(host, probe, ref) };
+      },
     },
   ];
+}
+
+function hostOf({ api, recorder, time, config, version }: OperatorContext): BackupHost {
+  const image = config.operatorImage ?? `${config.repository}:${version}`;
+  return {
+    kube: api,
+    recorder,
+    wall: () => time.wall(),
+    image: { image, pullPolicy: "IfNotPresent", pullSecrets: [] },
+  };
 }

@@ -6,6 +6,7 @@ import {
   type SeenJob,
   identityOf,
   placeOf,
+  pulledAs,
   statusOf,
 } from "./backup-facts.ts";
 import { buildDeleteJob } from "./job.ts";
@@ -33,7 +34,7 @@ export function planRemoval(facts: BackupFacts, spec: DefaultedBackupSpec): Back
       `the stored file cannot be deleted, since the QuorateBackupStore ${spec.destination.storeRef?.name ?? ""} is gone: make it again, or give the file up with the annotation ${ABANDON_FILE}=true`,
     );
   if (deleteJob !== null) return planDeleteJob(facts, deleteJob);
-  const { image } = facts;
+  const image = pulledAs(facts.image, facts.cluster);
   const built = buildDeleteJob({ backup: identityOf(backup), spec, place, image });
   const action = { kind: "createJob", job: built, isRemoval: true } as const;
   return deleting(facts, "the stored file is being deleted", action);

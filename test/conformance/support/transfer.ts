@@ -3,13 +3,13 @@ import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { type TransferResult, decodeResult } from "../../../operator/backup/transfer/result.ts";
 import type { S3Settings } from "../../../operator/backup/s3.ts";
 import { commandOf } from "./cluster.ts";
 import { type Pki, issue } from "./tls.ts";
 
-const ENTRY = new URL("../../../operator/transfer.ts", import.meta.url).href;
-const SCRIPT = `import { main } from ${JSON.stringify(ENTRY)}; await main(process.argv.slice(1));`;
+const MAIN = fileURLToPath(new URL("../../../operator/main.ts", import.meta.url));
 
 export interface Transferred {
   /** Null: ended by a signal. */
@@ -34,7 +34,7 @@ export function startTransfer(
 ): TransferRun {
   const folder = mkdtempSync(join(tmpdir(), "transfer-"));
   const resultFile = join(folder, "termination-log");
-  const command = ["--input-type=module", "--eval", SCRIPT, ...args, `--result=${resultFile}`];
+  const command = [MAIN, "transfer", ...args, `--result=${resultFile}`];
   const child = spawn(process.execPath, command, {
     stdio: ["ignore", "ignore", "pipe"],
     env: { ...process.env, AWS_EC2_METADATA_DISABLED: "true", ...environment },

@@ -12,6 +12,8 @@ import type { QuorateBackup, QuorateBackupStore } from "../../../operator/api/ge
 import { isTrue } from "../../../operator/api/conditions.ts";
 import { backupControllers } from "../../../operator/backup/controllers.ts";
 import type { Job } from "../../../operator/backup/objects.ts";
+import { readConfig } from "../../../operator/config.ts";
+import type { OperatorContext } from "../../../operator/context.ts";
 import { Controller } from "../../../operator/kube/controller.ts";
 import { silentLogger } from "../../../src/base/ports.ts";
 import { Prng } from "../../../src/base/prng.ts";
@@ -35,10 +37,21 @@ describe("the controllers of backups", () => {
     await sandbox.furnish();
     const data = { AWS_ACCESS_KEY_ID: "aWQ=", AWS_SECRET_ACCESS_KEY: "aWQ=" };
     await sandbox.make(SECRET, "keys", { data });
-    const controllers = backupControllers(sandbox.host, async () => {}).map(
-      (each) =>
+    const context: OperatorContext = {
+      api: sandbox.api.operator,
+      time: sandbox.time,
+      random: new Prng(1),
+      logger: silentLogger,
+      recorder: sandbox.host.recorder,
+      config: readConfig([], { env: {}, resolvConf: "", namespace: null }),
+      version: "1.2.3",
+    };
+    const controllers = backupControllers(async () => {}).map(
+      ({ name, sources, build }) =>
         new Controller({
-          ...each,
+          name,
+          sources,
+          ...build(context),
           api: sandbox.api.operator,
           time: sandbox.time,
           random: new Prng(1),

@@ -13,7 +13,7 @@ import type { QuorateBackupSpec } from "../../../operator/api/gen/types.ts";
 import { isTrue } from "../../../operator/api/conditions.ts";
 import { ABANDON_FILE, FILE_FINALIZER } from "../../../operator/backup/names.ts";
 import { reconcileBackup } from "../../../operator/backup/reconcile-backup.ts";
-import { BackupSandbox, GARBAGE_MS, NAMESPACE, RESULT, at } from "./sandbox.ts";
+import { BackupSandbox, GARBAGE_MS, IMAGE, NAMESPACE, RESULT, at } from "./sandbox.ts";
 
 const MINUTE = 60_000;
 
@@ -92,6 +92,19 @@ describe("a QuorateBackup", () => {
     const { labels } = job.spec.template.metadata as { labels: Record<string, string> };
     assert.notEqual(labels["app.kubernetes.io/name"], "quorate");
     assert.equal(labels["quorate.io/cluster"], undefined);
+  });
+
+  it("pulls the operator's image as the cluster pulls its members'", async () => {
+    const sandbox = new BackupSandbox();
+    await sandbox.furnish();
+    const image = { pullPolicy: "Always", pullSecrets: [{ name: "registry" }] };
+    await sandbox.person.mergePatch(QUORATE_CLUSTER, at("kv"), { spec: { image } });
+    await sandbox.makeBackup("kv-1");
+    await sandbox.settle(at("kv-1"));
+    const spec = (await sandbox.job("kv-1-backup"))?.spec.template.spec;
+    assert.deepEqual(spec?.["imagePullSecrets"], [{ name: "registry" }]);
+    const [container] = spec?.containers ?? [];
+    assert.deepEqual([container?.image, container?.["imagePullPolicy"]], [IMAGE.image, "Always"]);
   });
 
   it("to a claim mounts it, and is told by the claim's name", async () => {
