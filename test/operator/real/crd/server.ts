@@ -3,6 +3,9 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Resource } from "../../../../operator/kube/api.ts";
+import { KubeClient } from "../../../../operator/kube/client.ts";
+import { Credentials } from "../../../../operator/kube/credentials.ts";
+import { systemTime } from "../../../../operator/time.ts";
 import { apiVersion } from "../../../../operator/api/resources.ts";
 import type { Json, JsonObject } from "../../../../operator/api/schema/node.ts";
 import { Cluster } from "../../../conformance/support/cluster.ts";
@@ -27,6 +30,9 @@ export interface Verdict {
 }
 
 export class ApiServer {
+  /** The operator's own. */
+  readonly client: KubeClient;
+  readonly #credentials: Credentials;
   readonly #store: Cluster;
   readonly #plane: ControlPlane;
   #names = 0;
@@ -53,6 +59,9 @@ export class ApiServer {
   private constructor(store: Cluster, plane: ControlPlane) {
     this.#store = store;
     this.#plane = plane;
+    this.#credentials = new Credentials({ kubeconfig: plane.kubeconfig }, systemTime);
+    const shared = { time: systemTime, userAgent: "quorate-operator/test" };
+    this.client = new KubeClient({ credentials: this.#credentials, ...shared });
   }
 
   async #install(): Promise<void> {
@@ -65,6 +74,7 @@ export class ApiServer {
   }
 
   async stop(): Promise<void> {
+    await this.#credentials.close();
     await this.#plane.stop();
     await this.#store.stop({ keep: false });
   }
