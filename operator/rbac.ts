@@ -25,6 +25,7 @@ import {
   SERVICE,
   SERVICE_ACCOUNT,
   STATEFUL_SET,
+  STORAGE_CLASS,
 } from "./api/resources.ts";
 import type { Resource } from "./kube/api.ts";
 
@@ -98,6 +99,8 @@ export const CLUSTER_RULES: readonly PolicyRule[] = [
   // What became of a pod's machine, and of the disk that lives on it.
   rule(NODE, ["get", "list"]),
   rule(PERSISTENT_VOLUME, ["get"]),
+  // Whether volumes may grow.
+  rule(STORAGE_CLASS, ["get"]),
 ];
 
 /** In the operator's own namespace. */

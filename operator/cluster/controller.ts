@@ -1,4 +1,4 @@
-/** QuorateCluster: what is watched, and what each pass is given. */
+/** The controller of clusters and their tasks: what touches a cluster, and the pass over it. */
 import { randomUUID } from "node:crypto";
 import {
   CONFIG_MAP,
@@ -13,12 +13,13 @@ import {
 } from "../api/resources.ts";
 import type { QuorateBackup, QuorateTask } from "../api/gen/types.ts";
 import type { ControllerDefinition } from "../context.ts";
-import type { Resource } from "../kube/api.ts";
+import type { KubeObject, Resource } from "../kube/api.ts";
 import { type Source, keyInLabel, ownKey } from "../kube/controller.ts";
 import { MemberAdmins } from "../member-admin.ts";
+import type { Action } from "./action.ts";
 import { NEWEST_LAYOUT } from "./component/layout.ts";
 import { CLUSTER_LABEL } from "./names.ts";
-import { reconcileCluster } from "./reconcile.ts";
+import { type ClusterReconciler, reconcileCluster } from "./reconcile.ts";
 
 /** Secrets are not among them: nobody may list those, and passes read the few that matter. */
 const OWNED: readonly Resource[] = [
@@ -30,28 +31,44 @@ const OWNED: readonly Resource[] = [
   POD_DISRUPTION_BUDGET,
 ];
 
-/** Of a backup or a task: the cluster that it names. */
-const namedCluster: Source["keysOf"] = (object) => {
+/** Passes wait for members most of the time. */
+const WORKERS = 8;
+
+/** Keys alone are made of what is watched, so that the larger parts need not be held. */
+function trimmed({ apiVersion, kind, metadata }: KubeObject): KubeObject {
+  return { apiVersion, kind, metadata };
+}
+
+function labelled(resource: Resource): Source {
+  return {
+    resource,
+    labelSelector: CLUSTER_LABEL,
+    trim: trimmed,
+    keysOf: keyInLabel(CLUSTER_LABEL),
+  };
+}
+
+/** A backup and a task name their cluster. */
+const keyOfClusterRef: Source["keysOf"] = (object) => {
   const { metadata, spec } = object as QuorateBackup | QuorateTask;
-  return [`${metadata.namespace ?? ""}/${spec.clusterRef.name}`];
+  return metadata.namespace === undefined ? [] : [`${metadata.namespace}/${spec.clusterRef.name}`];
 };
 
 export const CLUSTER_CONTROLLER: ControllerDefinition = {
   name: "clusters",
+  workers: WORKERS,
   sources: [
     { resource: QUORATE_CLUSTER, keysOf: ownKey },
-    ...OWNED.map((resource) => ({
-      resource,
-      labelSelector: CLUSTER_LABEL,
-      keysOf: keyInLabel(CLUSTER_LABEL),
-    })),
-    { resource: QUORATE_TASK, keysOf: namedCluster },
-    { resource: QUORATE_BACKUP, keysOf: namedCluster },
+    { resource: QUORATE_TASK, keysOf: keyOfClusterRef },
+    { resource: QUORATE_BACKUP, keysOf: keyOfClusterRef },
+    ...OWNED.map(labelled),
   ],
-  build: ({ api, config, time, recorder, version }) => {
-    const reconciler = {
+  build: ({ api, config, logger, recorder, time, version }) => {
+    const admins = new MemberAdmins();
+    const reconciler: ClusterReconciler = {
       kube: api,
-      admins: new MemberAdmins(),
+      admins,
+      recorder,
       defaults: {
         version,
         repository: config.repository,
@@ -61,8 +78,46 @@ export const CLUSTER_CONTROLLER: ControllerDefinition = {
       },
       now: () => time.wall(),
       entropy: () => randomUUID(),
-      recorder,
+      onAction: ({ namespace, name }, action) => {
+        if (action.kind === "settled" || action.kind === "wait") return;
+        logger.info({ cluster: `${namespace}/${name}`, ...told(action) }, "a step");
+      },
     };
-    return { reconcile: async (ref) => ({ afterMs: await reconcileCluster(reconciler, ref) }) };
+    return {
+      reconcile: async (ref) => ({ afterMs: await reconcileCluster(reconciler, ref) }),
+      close: async () => {
+        admins.close();
+        await Promise.resolve();
+      },
+    };
   },
 };
+
+/** For the log: what is done, and to whom; never what a Secret holds. */
+function told(action: Action): Record<string, unknown> {
+  switch (action.kind) {
+    case "journal": {
+      const { operation, revision } = action.document;
+      const step = operation === null ? {} : { operation: operation.type, step: operation.step };
+      return { action: action.kind, revision, ...step };
+    }
+    case "apply":
+      return {
+        action: action.kind,
+        objects: action.objects.map(({ object }) => `${object.kind}/${object.metadata.name}`),
+      };
+    case "issue":
+      return { action: action.kind, secret: action.leaf.secret };
+    case "compact":
+    case "defragment":
+    case "downgrade":
+    case "secureRoot": {
+      const { afterwards: _afterwards, kind, ...rest } = action;
+      return { action: kind, ...rest };
+    }
+    default: {
+      const { kind, ...rest } = action;
+      return { action: kind, ...rest };
+    }
+  }
+}
