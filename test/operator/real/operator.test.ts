@@ -1,0 +1,182 @@
+/** The operator's process as it is installed, against a real kube-apiserver: two of them, one Lease, Events that are accepted. */
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import type { KubeObject } from "../../../operator/kube/api.ts";
+import { KubeClient } from "../../../operator/kube/client.ts";
+import { Credentials } from "../../../operator/kube/credentials.ts";
+import { Events } from "../../../operator/kube/events.ts";
+import { systemTime } from "../../../operator/time.ts";
+import { silentLogger } from "../../../src/base/ports.ts";
+import { Cluster, freePorts } from "../../conformance/support/cluster.ts";
+import { ControlPlane } from "../../conformance/support/kubernetes.ts";
+import { until } from "../../conformance/support/tools.ts";
+import { configMap, present } from "../contract/subject.ts";
+import { CONFIG_MAPS, EVENTS, LEASES } from "../fake/kinds.ts";
+
+const LAUNCHER = fileURLToPath(new URL("../../../node/bin/quorate-operator.js", import.meta.url));
+const REF = { namespace: "default", name: "quorate-operator" };
+
+type Lease = KubeObject & { spec: { holderIdentity: string; leaseTransitions: number } };
+
+/** One operator's process, with what it logged. */
+class Process {
+  readonly child: ChildProcess;
+  readonly port: number;
+  log = "";
+
+  constructor(name: string, kubeconfig: string, port: number, flags: readonly string[]) {
+    this.port = port;
+    const args = [
+      `--kubeconfig=${kubeconfig}`,
+      `--metrics-port=${port}`,
+      "--metrics-host=127.0.0.1",
+      ...flags,
+    ];
+    const env = { ...process.env, POD_NAME: name, POD_NAMESPACE: "default" };
+    this.child = spawn(process.execPath, [LAUNCHER, ...args], {
+      env,
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    this.child.stderr?.setEncoding("utf8").on("data", (text: string) => (this.log += text));
+  }
+
+  async metric(name: string): Promise<number> {
+    const answer = await fetch(`http://127.0.0.1:${this.port}/metrics`).catch(() => null);
+    const text = (await answer?.text()) ?? "";
+    return Number(new RegExp(`^${name} (\\S+)$`, "m").exec(text)?.[1] ?? Number.NaN);
+  }
+
+  async end(signal: NodeJS.Signals): Promise<unknown[]> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return [];
+    const ended = once(this.child, "exit");
+    this.child.kill(signal);
+    return await ended;
+  }
+}
+
+describe("the operator's process", () => {
+  let cluster: Cluster;
+  let plane: ControlPlane;
+  let credentials: Credentials;
+  let client: KubeClient;
+  const started: Process[] = [];
+
+  before(async () => {
+    cluster = await Cluster.start({ product: "quorate", members: 1, flags: ["--log-level=error"] });
+    plane = await ControlPlane.start(cluster.members.map(({ clientUrl }) => clientUrl));
+    credentials = new Credentials({ kubeconfig: join(plane.folder, "kubeconfig") }, systemTime);
+    client = new KubeClient({ credentials, time: systemTime, userAgent: "test" });
+  });
+
+  after(async () => {
+    await Promise.all(started.map((each) => each.end("SIGKILL")));
+    await credentials.close();
+    await plane.stop();
+    await cluster.stop();
+  });
+
+  const start = async (name: string, flags: readonly string[] = []): Promise<Process> => {
+    const [port = 0] = await freePorts(1);
+    const made = new Process(name, join(plane.folder, "kubeconfig"), port, flags);
+    started.push(made);
+    await until(`${name} answers`, 20_000, async () => {
+      assert.equal(made.child.exitCode, null, made.log);
+      return !Number.isNaN(await made.metric("quorate_operator_leader"));
+    });
+    return made;
+  };
+
+  const holder = async (): Promise<string> => {
+    const lease = await client.get<Lease>(LEASES, REF);
+    return lease?.spec.holderIdentity.replace(/_.*/, "") ?? "";
+  };
+
+  it("one of two leads; on SIGTERM the other follows at once, on SIGKILL when the lease is over", async () => {
+    const first = await start("first");
+    await until("the first leads", 10_000, async () => (await holder()) === "first");
+    const second = await start("second");
+    assert.deepEqual(
+      [
+        await first.metric("quorate_operator_leader"),
+        await second.metric("quorate_operator_leader"),
+      ],
+      [1, 0],
+    );
+    let began = performance.now();
+    assert.deepEqual(await first.end("SIGTERM"), [0, null], first.log);
+    assert.match(first.log, /"msg":"stopped"/);
+    await until(
+      "the second leads",
+      10_000,
+      async () => (await second.metric("quorate_operator_leader")) === 1,
+    );
+    assert.ok(performance.now() - began < 5_000, "it was given the lease");
+    const third = await start("third");
+    await until("the third has seen the lease", 10_000, async () =>
+      third.log.includes("serves probes"),
+    );
+    began = performance.now();
+    await second.end("SIGKILL");
+    await until(
+      "the third leads",
+      30_000,
+      async () => (await third.metric("quorate_operator_leader")) === 1,
+    );
+    const tookMs = performance.now() - began;
+    assert.ok(tookMs > 10_000 && tookMs < 20_000, `${tookMs} ms`);
+    const lease = present(await client.get<Lease>(LEASES, REF));
+    assert.equal(lease.spec.leaseTransitions, 2);
+    await third.end("SIGTERM");
+  });
+
+  it("a holder that finds another's name in the lease ends, so that its pod begins anew", async () => {
+    const lone = await start("lone");
+    await until("it leads", 30_000, async () => (await holder()) === "lone");
+    const ended = once(lone.child, "exit");
+    await client.mergePatch(LEASES, REF, { spec: { holderIdentity: "somebody" } });
+    assert.deepEqual(await ended, [1, null], lone.log);
+    assert.match(
+      lone.log,
+      /"reason":"held by somebody".*"msg":"the lease is lost: the process ends"/,
+    );
+    await client.delete(LEASES, REF);
+  });
+
+  it("what it says of an object is accepted as an Event, and counted there when it is said again", async () => {
+    const about = await client.create(CONFIG_MAPS, configMap("default", "spoken-of"));
+    let dropped = 0;
+    const events = new Events({
+      api: client,
+      time: systemTime,
+      logger: silentLogger,
+      controller: "quorate.io/operator",
+      instance: "operator-0",
+      namespace: "default",
+      onDropped: () => dropped++,
+    });
+    for (let at = 0; at < 3; at++)
+      events.event(about, "Warning", "QuorumLost", `é${"x".repeat(2000)}`);
+    events.event(
+      { apiVersion: "v1", kind: "Node", metadata: { name: "n0" } },
+      "Normal",
+      "Seen",
+      "a node",
+    );
+    await events.flush();
+    await events.flush();
+    assert.equal(dropped, 0);
+    const { items } = await client.list<KubeObject & { series?: { count: number } }>(EVENTS, {
+      namespace: "default",
+    });
+    const own = items.filter(({ metadata }) => metadata.name.startsWith("spoken-of."));
+    assert.deepEqual(
+      own.map(({ series }) => series?.count),
+      [3],
+    );
+    assert.ok(items.some(({ metadata }) => metadata.name.startsWith("n0.")));
+  });
+});
