@@ -11,6 +11,19 @@ const BACKEND_PORT = [
   "src/backend/record.ts",
   "src/backend/scan.ts",
 ];
+/** What a controller sees of the rest: who composes sees more. */
+const OPERATOR_PORTS = [
+  "src/base/",
+  "src/api/",
+  "operator/api/",
+  "operator/kube/api.ts",
+  "operator/kube/controller.ts",
+  "operator/admin.ts",
+  "operator/member-admin.ts",
+  "operator/context.ts",
+  "operator/time.ts",
+  "node:*",
+];
 const TABLE: Readonly<Record<string, readonly string[]>> = {
   "src/base/": [],
   "src/raft/": ["src/base/"],
@@ -61,6 +74,9 @@ const TABLE: Readonly<Record<string, readonly string[]>> = {
     "yaml",
   ],
   "operator/kube/": ["src/base/", "operator/", "node:*", "@kubernetes/client-node", "undici"],
+  "operator/api/": ["src/base/", "src/api/", "operator/kube/api.ts", "node:*", "yaml"],
+  "operator/cluster/": [...OPERATOR_PORTS, "src/x509/"],
+  "operator/backup/": [...OPERATOR_PORTS, "src/client/", "operator/cluster/"],
   "operator/backup/s3.ts": ["node:*", "@aws-sdk/client-s3"],
   "operator/backup/cron.ts": ["croner"],
 };
