@@ -1,9 +1,8 @@
 /** What a controller is made of, and what it is given. */
 import type { Logger, Random } from "../src/base/ports.ts";
 import type { OperatorConfig } from "./config.ts";
-import type { KubeApi } from "./kube/api.ts";
+import type { KubeApi, Recorder } from "./kube/api.ts";
 import type { Reconcile, Source } from "./kube/controller.ts";
-import type { Recorder } from "./kube/events.ts";
 import type { Time } from "./time.ts";
 
 export interface OperatorContext {

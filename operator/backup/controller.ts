@@ -1,8 +1,7 @@
 /** What the controllers of backups share: how they are called, what they are given, how a status is written. */
 import { isDeepStrictEqual } from "node:util";
 import { apiVersion } from "../api/resources.ts";
-import type { KubeApi, KubeObject, ObjectRef, Resource } from "../kube/api.ts";
-import type { Recorder } from "../kube/events.ts";
+import type { KubeApi, KubeObject, ObjectRef, Recorder, Resource } from "../kube/api.ts";
 import type { TransferImage } from "./job.ts";
 
 export interface BackupHost {

@@ -95,6 +95,12 @@ export interface KubeApi {
   serves(resource: Resource): Promise<boolean>;
 }
 
+/** Where events go: noted, joined and sent by `events.ts`. Never fails and never waits. */
+export interface Recorder {
+  /** `reason` is a word in CamelCase, `note` a sentence. What repeats within some minutes is counted in one event. */
+  event(about: KubeObject, type: "Normal" | "Warning", reason: string, note: string): void;
+}
+
 /** What few ask for: people's tools, and tests. */
 export interface KubeExtras {
   /** How many replicas the `scale` subresource asks for. */

@@ -5,13 +5,8 @@
 import type { Logger } from "../../src/base/ports.ts";
 import { EVENT, apiVersion } from "../api/resources.ts";
 import type { Time } from "../time.ts";
-import type { KubeApi, KubeObject } from "./api.ts";
+import type { KubeApi, KubeObject, Recorder } from "./api.ts";
 import { microTime } from "./election.ts";
-
-export interface Recorder {
-  /** `reason` is a word in CamelCase, `note` a sentence. What repeats within some minutes is counted in one event. */
-  event(about: KubeObject, type: "Normal" | "Warning", reason: string, note: string): void;
-}
 
 export interface EventsOptions {
   readonly api: KubeApi;
