@@ -1,4 +1,5 @@
 /** The `KubeApi` over HTTPS. */
+import { POD, apiVersion } from "../api/resources.ts";
 import type { Time } from "../time.ts";
 import {
   type DeleteOptions,
@@ -16,7 +17,7 @@ import {
   type WatchRequest,
 } from "./api.ts";
 import type { Credentials } from "./credentials.ts";
-import { apiVersionOf, collectionPath, groupPath, objectPath } from "./paths.ts";
+import { collectionPath, groupPath, objectPath } from "./paths.ts";
 import { type CallReport, Transport, unreachableError } from "./transport.ts";
 import { watchEvents, withoutManagedFields } from "./watch-stream.ts";
 
@@ -28,7 +29,6 @@ const PAGE_ITEMS = 500;
 const SILENCE_MS = 150_000;
 const APPLY = "application/apply-patch+yaml";
 const MERGE = "application/merge-patch+json";
-const PODS: Resource = { group: "", version: "v1", kind: "Pod", plural: "pods", namespaced: true };
 
 export interface ClientOptions {
   readonly credentials: Credentials;
@@ -180,14 +180,14 @@ export class KubeClient implements KubeApi, KubeExtras {
   async evict(ref: ObjectRef, preconditions?: Preconditions): Promise<void> {
     await this.#transport.call({
       method: "POST",
-      path: objectPath(PODS, ref, "eviction"),
+      path: objectPath(POD, ref, "eviction"),
       body: {
         apiVersion: "policy/v1",
         kind: "Eviction",
         metadata: { name: ref.name, namespace: ref.namespace },
         deleteOptions: { preconditions },
       },
-      ...named("evict", PODS),
+      ...named("evict", POD),
     });
   }
 
@@ -261,7 +261,7 @@ export class KubeClient implements KubeApi, KubeExtras {
     const { container, follow, previous, tailLines } = options;
     const { body } = await this.#transport.open({
       method: "GET",
-      path: objectPath(PODS, ref, "log"),
+      path: objectPath(POD, ref, "log"),
       query: {
         container,
         follow: follow?.toString(),
@@ -269,7 +269,7 @@ export class KubeClient implements KubeApi, KubeExtras {
         tailLines: tailLines?.toString(),
       },
       signal,
-      ...named("logs", PODS),
+      ...named("logs", POD),
     });
     try {
       for await (const chunk of body as AsyncIterable<Uint8Array>) yield chunk;
@@ -317,7 +317,7 @@ function asObject<T extends KubeObject>(body: unknown): T {
 
 /** The items of a list of a built-in kind do not say what they are. */
 function ofKind<T extends KubeObject>(resource: Resource, item: T): T {
-  item.apiVersion = apiVersionOf(resource);
+  item.apiVersion = apiVersion(resource);
   item.kind = resource.kind;
   return withoutManagedFields(item);
 }

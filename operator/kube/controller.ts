@@ -173,7 +173,13 @@ export class Controller {
       logger,
       namespace,
       onTouched: (object) => {
-        for (const key of keysOf(object, this.seen)) this.#queue.add(key);
+        try {
+          for (const key of keysOf(object, this.seen)) this.#queue.add(key);
+        } catch (thrown) {
+          // One object that nobody understands must not end the watch of the others.
+          const fields = { resource: source.resource.plural, key: keyOf(object) };
+          logger.error({ ...fields, reason: String(thrown) }, "whose this object is is not known");
+        }
       },
       onRestart: (reason) => observe?.onRestart(source.resource, reason),
     });

@@ -4,11 +4,6 @@ import { KubeError } from "./api.ts";
 
 export type Query = Readonly<Record<string, string | undefined>>;
 
-/** `v1`, `apps/v1`. */
-export function apiVersionOf(resource: Resource): string {
-  return resource.group === "" ? resource.version : `${resource.group}/${resource.version}`;
-}
-
 /** The path under which the kinds of a group's version are listed. */
 export function groupPath(resource: Resource): string {
   return resource.group === ""
