@@ -3,6 +3,7 @@
  * against it and against a real kube-apiserver. Beside the API it has the garbage collector, and nothing else of a cluster:
  * no defaults are filled in, no StatefulSet makes pods; tests act those parts through `as`.
  */
+import { NAMESPACE, POD, POD_DISRUPTION_BUDGET } from "../../operator/api/resources.ts";
 import {
   type DeleteOptions,
   type KubeApi,
@@ -23,7 +24,7 @@ import type { PolicyRule } from "../../operator/rbac.ts";
 import type { Time } from "../../operator/time.ts";
 import { Collector } from "./fake/collector.ts";
 import { type Call, Faults } from "./fake/faults.ts";
-import { BUDGETS, BUILT_IN, type Kind, NAMESPACES, PODS } from "./fake/kinds.ts";
+import { BUILT_IN, type Kind } from "./fake/kinds.ts";
 import { type Stored, kindKey, refOf } from "./fake/objects.ts";
 import { matcherOf, selects } from "./fake/selectors.ts";
 import { judge } from "./fake/permissions.ts";
@@ -60,7 +61,7 @@ export class FakeApi {
     collector.start();
     for (const name of namespaces) {
       const object = { apiVersion: "v1", kind: "Namespace", metadata: { name } };
-      this.store.create(NAMESPACES, object, "kube-apiserver");
+      this.store.create(NAMESPACE, object, "kube-apiserver");
     }
   }
 
@@ -168,8 +169,8 @@ export class FakeClient implements KubeApi, KubeExtras {
   }
 
   evict(ref: ObjectRef, preconditions: Preconditions = {}): Promise<void> {
-    return this.#call("evict", PODS, ref, (store) => {
-      const pod = store.get(PODS, ref);
+    return this.#call("evict", POD, ref, (store) => {
+      const pod = store.get(POD, ref);
       if (pod === null) {
         throw new KubeError("notFound", `pods "${ref.name}" not found`, {
           status: 404,
@@ -180,7 +181,7 @@ export class FakeClient implements KubeApi, KubeExtras {
         const text = "Cannot evict pod as it would violate the pod's disruption budget.";
         throw new KubeError("tooManyRequests", text, { status: 429 });
       }
-      store.delete(PODS, ref, { preconditions });
+      store.delete(POD, ref, { preconditions });
     });
   }
 
@@ -235,7 +236,7 @@ export class FakeClient implements KubeApi, KubeExtras {
     _options: LogOptions,
     _signal: AbortSignal,
   ): AsyncGenerator<Uint8Array> {
-    const text = await this.#call("logs", PODS, ref, () => this.#fake.log(ref));
+    const text = await this.#call("logs", POD, ref, () => this.#fake.log(ref));
     yield Buffer.from(text);
   }
 
@@ -271,10 +272,10 @@ const REF_NEEDED = new Set<string>([
 /** Whether some budget has no disruption left for `pod`: judged by the pods there are, as its controller would. */
 function budgetsSpent(store: Store, pod: Stored): boolean {
   const pods = store
-    .all(PODS)
+    .all(POD)
     .filter(({ metadata }) => metadata.namespace === pod.metadata.namespace);
   return store
-    .all(BUDGETS)
+    .all(POD_DISRUPTION_BUDGET)
     .filter(({ metadata }) => metadata.namespace === pod.metadata.namespace)
     .some(({ spec = {} }) => {
       const selector = spec["selector"] as Parameters<typeof selects>[0];

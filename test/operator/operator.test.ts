@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
 import { readConfig } from "../../operator/config.ts";
 import type { ControllerDefinition } from "../../operator/context.ts";
+import { CONFIG_MAP, EVENT, LEASE } from "../../operator/api/resources.ts";
 import { ownKey } from "../../operator/kube/controller.ts";
 import { Metrics } from "../../operator/metrics.ts";
 import { Operator } from "../../operator/operator.ts";
@@ -11,7 +12,6 @@ import { silentLogger } from "../../src/base/ports.ts";
 import { configMap } from "./contract/subject.ts";
 import { FakeApi } from "./fake-api.ts";
 import { unreachable } from "./fake/faults.ts";
-import { CONFIG_MAPS, EVENTS, LEASES } from "./fake/kinds.ts";
 import { VirtualTime } from "./virtual-time.ts";
 
 class Stage {
@@ -51,10 +51,10 @@ class Stage {
   #echo(instance: string): ControllerDefinition {
     return {
       name: "echo",
-      sources: [{ resource: CONFIG_MAPS, keysOf: ownKey }],
+      sources: [{ resource: CONFIG_MAP, keysOf: ownKey }],
       build: ({ api, recorder }) => ({
         reconcile: async (ref) => {
-          const object = await api.get(CONFIG_MAPS, ref);
+          const object = await api.get(CONFIG_MAP, ref);
           if (this.passMs > 0) await sleep(this.time, this.passMs);
           if (this.failing) throw new Error("as the test wants");
           this.passes.push(`${instance} ${ref.name}`);
@@ -66,7 +66,7 @@ class Stage {
   }
 
   make(name: string): Promise<unknown> {
-    return this.fake.as("user").create(CONFIG_MAPS, configMap("default", name));
+    return this.fake.as("user").create(CONFIG_MAP, configMap("default", name));
   }
 }
 
@@ -110,8 +110,8 @@ describe("the operator", () => {
     assert.deepEqual(on.passes, ["one a"]);
     const last = calls.slice(-3).map(({ verb, resource }) => `${verb} ${resource}`);
     assert.deepEqual(last, ["create events", "get leases", "update leases"]);
-    assert.equal(on.fake.store.all(EVENTS).length, 1);
-    const [lease] = on.fake.store.all(LEASES);
+    assert.equal(on.fake.store.all(EVENT).length, 1);
+    const [lease] = on.fake.store.all(LEASE);
     assert.equal(lease?.spec?.["holderIdentity"], "");
   });
 
@@ -132,7 +132,7 @@ describe("the operator", () => {
     await on.make("a");
     await on.time.run(1000);
     assert.deepEqual(on.passes, ["one a"]);
-    assert.deepEqual(on.fake.store.all(LEASES), []);
+    assert.deepEqual(on.fake.store.all(LEASE), []);
   });
 
   it("is not ready before it sees what it watches, and not alive when a pass hangs", async () => {

@@ -1,7 +1,7 @@
 /** What server-side apply promises. */
 import assert from "node:assert/strict";
+import { CONFIG_MAP, SERVICE, STATEFUL_SET } from "../../../operator/api/resources.ts";
 import { type KubeObject } from "../../../operator/kube/api.ts";
-import { CONFIG_MAPS, SERVICES, STATEFUL_SETS } from "../fake/kinds.ts";
 import { WIDGETS } from "../widgets.ts";
 import {
   type Claims,
@@ -33,42 +33,42 @@ export const APPLYING: Claims = {
       const object = configMap(namespace, "a", data);
       return { ...object, metadata: { ...object.metadata, labels } };
     };
-    await api.apply(CONFIG_MAPS, labelled({ one: "1", two: "2" }, { x: "1", y: "1" }));
-    await other.mergePatch(CONFIG_MAPS, ref, {
+    await api.apply(CONFIG_MAP, labelled({ one: "1", two: "2" }, { x: "1", y: "1" }));
+    await other.mergePatch(CONFIG_MAP, ref, {
       data: { z: "theirs", x: "theirs" },
       metadata: { labels: { three: "3" } },
     });
-    const merged = await api.apply<Thing>(CONFIG_MAPS, labelled({ one: "1" }, { y: "2" }));
+    const merged = await api.apply<Thing>(CONFIG_MAP, labelled({ one: "1" }, { y: "2" }));
     assert.deepEqual(merged.metadata.labels, { one: "1", three: "3" });
     // What another has written since is theirs, and stays.
     assert.deepEqual(merged.data, { x: "theirs", y: "2", z: "theirs" });
-    const forced = await api.apply<Thing>(CONFIG_MAPS, labelled({ one: "1" }, { x: "ours" }));
+    const forced = await api.apply<Thing>(CONFIG_MAP, labelled({ one: "1" }, { x: "ours" }));
     assert.deepEqual(forced.data, { x: "ours", z: "theirs" });
-    const dropped = await api.apply<Thing>(CONFIG_MAPS, labelled({}, {}));
+    const dropped = await api.apply<Thing>(CONFIG_MAP, labelled({}, {}));
     assert.deepEqual(dropped.data, { z: "theirs" });
     assert.deepEqual(dropped.metadata.labels, { three: "3" });
   },
 
   "apply removes its last label, and leaves no empty map": async ({ api, namespace }) => {
     const object = configMap(namespace, "a", { x: "1" });
-    await api.apply(CONFIG_MAPS, {
+    await api.apply(CONFIG_MAP, {
       ...object,
       metadata: { ...object.metadata, labels: { one: "1" } },
     });
-    const after = await api.apply(CONFIG_MAPS, object);
+    const after = await api.apply(CONFIG_MAP, object);
     assert.equal(after.metadata.labels, undefined);
   },
 
   "apply with a resourceVersion is refused once that has passed": async ({ api, namespace }) => {
-    const first = await api.apply<Thing>(CONFIG_MAPS, configMap(namespace, "a", { x: "1" }));
+    const first = await api.apply<Thing>(CONFIG_MAP, configMap(namespace, "a", { x: "1" }));
     const object = configMap(namespace, "a", { x: "2" });
     const versioned: Thing = {
       ...object,
       metadata: { ...object.metadata, resourceVersion: present(first.metadata.resourceVersion) },
     };
-    await api.apply(CONFIG_MAPS, versioned);
+    await api.apply(CONFIG_MAP, versioned);
     const late: Thing = { ...versioned, data: { x: "3" } };
-    await rejects(api.apply(CONFIG_MAPS, late), "conflict");
+    await rejects(api.apply(CONFIG_MAP, late), "conflict");
   },
 
   "containers, environment, volumes and ports are merged by their keys": async ({
@@ -82,8 +82,8 @@ export const APPLYING: Claims = {
       { name: "A", value: "1" },
       { name: "B", value: "2" },
     ];
-    await api.apply(STATEFUL_SETS, set([{ name: "main", image: "localhost/none:1", env }]));
-    await edit(other, STATEFUL_SETS, ref, ({ spec }) => {
+    await api.apply(STATEFUL_SET, set([{ name: "main", image: "localhost/none:1", env }]));
+    await edit(other, STATEFUL_SET, ref, ({ spec }) => {
       const template = spec?.["template"] as { spec: { containers: { env: unknown[] }[] } };
       template.spec.containers[0]?.env.push({ name: "C", value: "3" });
       const side = { name: "side", image: "localhost/none:2", env: [] };
@@ -92,7 +92,7 @@ export const APPLYING: Claims = {
     const slim = set([
       { name: "main", image: "localhost/none:3", env: [{ name: "A", value: "9" }] },
     ]);
-    const after = await api.apply<Thing>(STATEFUL_SETS, slim);
+    const after = await api.apply<Thing>(STATEFUL_SET, slim);
     const containers = containersOf(after);
     assert.deepEqual(
       containers.map(({ name }) => name),
@@ -104,7 +104,7 @@ export const APPLYING: Claims = {
       { name: "C", value: "3" },
     ]);
     const alone = await api.apply<Thing>(
-      STATEFUL_SETS,
+      STATEFUL_SET,
       set([{ name: "only", image: "localhost/none:4" }]),
     );
     const left = containersOf(alone);
@@ -116,26 +116,26 @@ export const APPLYING: Claims = {
   "what a StatefulSet may not change is refused by name": async ({ api, namespace }) => {
     const main = { name: "main", image: "localhost/none:1" };
     const set = (size: string): Thing => statefulSet(namespace, [main], size);
-    const first = await api.apply(STATEFUL_SETS, set("1Gi"));
-    const second = await api.apply(STATEFUL_SETS, {
+    const first = await api.apply(STATEFUL_SET, set("1Gi"));
+    const second = await api.apply(STATEFUL_SET, {
       ...set("1Gi"),
       metadata: { name: "s", namespace, labels: { a: "b" } },
     });
     assert.equal(first.metadata.generation, 1);
     assert.equal(second.metadata.generation, 1, "a label is no new generation");
     const slower: Thing = { ...set("1Gi"), spec: { ...set("1Gi").spec, minReadySeconds: 1 } };
-    const third = await api.apply(STATEFUL_SETS, slower);
+    const third = await api.apply(STATEFUL_SET, slower);
     assert.equal(third.metadata.generation, 2);
     await rejects(
-      api.apply(STATEFUL_SETS, set("2Gi")),
+      api.apply(STATEFUL_SET, set("2Gi")),
       "invalid",
       /updates to statefulset spec for fields other than/,
     );
   },
 
   "owners and finalizers are merged by uid and by value": async ({ api, other, namespace }) => {
-    const owner = await api.create(CONFIG_MAPS, configMap(namespace, "owner"));
-    const second = await api.create(CONFIG_MAPS, configMap(namespace, "second"));
+    const owner = await api.create(CONFIG_MAP, configMap(namespace, "owner"));
+    const second = await api.create(CONFIG_MAP, configMap(namespace, "second"));
     const reference = (of: KubeObject): object => ({
       apiVersion: "v1",
       kind: "ConfigMap",
@@ -151,21 +151,21 @@ export const APPLYING: Claims = {
         finalizers: ["quorate.io/ours"],
       },
     };
-    await api.apply(CONFIG_MAPS, owned as Thing);
+    await api.apply(CONFIG_MAP, owned as Thing);
     const ref = { namespace, name: "a" };
-    await other.mergePatch(CONFIG_MAPS, ref, {
+    await other.mergePatch(CONFIG_MAP, ref, {
       metadata: {
         finalizers: ["quorate.io/ours", "quorate.io/theirs"],
         ownerReferences: [reference(owner), reference(second)],
       },
     });
-    const after = await api.apply(CONFIG_MAPS, configMap(namespace, "a"));
+    const after = await api.apply(CONFIG_MAP, configMap(namespace, "a"));
     assert.deepEqual(after.metadata.finalizers, ["quorate.io/theirs"]);
     assert.deepEqual(
       after.metadata.ownerReferences?.map(({ name }) => name),
       ["second"],
     );
-    await api.mergePatch(CONFIG_MAPS, ref, { metadata: { finalizers: null } });
+    await api.mergePatch(CONFIG_MAP, ref, { metadata: { finalizers: null } });
   },
 
   "a custom list is one value, or merged where its schema says so": async ({
@@ -219,16 +219,16 @@ export const APPLYING: Claims = {
       spec: { selector: { app: "a" }, ports, clusterIP: "None" },
     });
     await api.apply(
-      SERVICES,
+      SERVICE,
       service([
         { name: "client", port: 2379 },
         { name: "peer", port: 2380 },
       ]),
     );
-    await edit(other, SERVICES, { namespace, name: "s" }, ({ spec }) => {
+    await edit(other, SERVICE, { namespace, name: "s" }, ({ spec }) => {
       listAt(spec, "ports").push({ name: "probe", port: 2381, protocol: "TCP" });
     });
-    const after = await api.apply<Thing>(SERVICES, service([{ name: "client", port: 2379 }]));
+    const after = await api.apply<Thing>(SERVICE, service([{ name: "client", port: 2379 }]));
     const names = listAt<{ name: string }>(after.spec, "ports").map(({ name }) => name);
     assert.deepEqual(names, ["client", "probe"]);
   },

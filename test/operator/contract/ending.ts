@@ -1,7 +1,7 @@
 /** How objects end. */
 import assert from "node:assert/strict";
+import { CONFIG_MAP, PERSISTENT_VOLUME_CLAIM, POD } from "../../../operator/api/resources.ts";
 import { type KubeObject } from "../../../operator/kube/api.ts";
-import { CLAIMS, CONFIG_MAPS, PODS } from "../fake/kinds.ts";
 import { WIDGETS } from "../widgets.ts";
 import { type Claims, type Thing, configMap, widget, pod, rejects, present } from "./subject.ts";
 export const ENDING: Claims = {
@@ -10,29 +10,26 @@ export const ENDING: Claims = {
     namespace,
   }) => {
     const ref = { namespace, name: "a" };
-    const first = await api.create(CONFIG_MAPS, configMap(namespace, "a"));
-    const second = await api.mergePatch(CONFIG_MAPS, ref, { metadata: { labels: { l: "1" } } });
+    const first = await api.create(CONFIG_MAP, configMap(namespace, "a"));
+    const second = await api.mergePatch(CONFIG_MAP, ref, { metadata: { labels: { l: "1" } } });
     const { resourceVersion } = first.metadata;
     await rejects(
-      api.delete(CONFIG_MAPS, ref, {
+      api.delete(CONFIG_MAP, ref, {
         preconditions: { uid: "00000000-0000-0000-0000-000000000000" },
       }),
       "conflict",
       /the UID in the precondition \(0{8}-0000-0000-0000-0{12}\) does not match the UID in record/,
     );
     await rejects(
-      api.delete(CONFIG_MAPS, ref, {
+      api.delete(CONFIG_MAP, ref, {
         preconditions: { resourceVersion: present(resourceVersion) },
       }),
       "conflict",
     );
     const { uid } = second.metadata;
-    assert.equal(
-      await api.delete(CONFIG_MAPS, ref, { preconditions: { uid: present(uid) } }),
-      true,
-    );
-    assert.equal(await api.get(CONFIG_MAPS, ref), null);
-    const again = await api.create(CONFIG_MAPS, configMap(namespace, "a"));
+    assert.equal(await api.delete(CONFIG_MAP, ref, { preconditions: { uid: present(uid) } }), true);
+    assert.equal(await api.get(CONFIG_MAP, ref), null);
+    const again = await api.create(CONFIG_MAP, configMap(namespace, "a"));
     assert.notEqual(again.metadata.uid, uid);
   },
 
@@ -63,23 +60,23 @@ export const ENDING: Claims = {
       const ownerReferences = [
         { apiVersion: "v1", kind: "ConfigMap", name: of, uid: present(uid) },
       ];
-      await api.create(CONFIG_MAPS, {
+      await api.create(CONFIG_MAP, {
         ...configMap(namespace, name),
         metadata: { name, namespace, ownerReferences },
       });
     };
-    const first = await api.create(CONFIG_MAPS, configMap(namespace, "first"));
-    const second = await api.create(CONFIG_MAPS, configMap(namespace, "second"));
+    const first = await api.create(CONFIG_MAP, configMap(namespace, "first"));
+    const second = await api.create(CONFIG_MAP, configMap(namespace, "second"));
     await owned("of-first", first);
     await owned("of-second", second);
-    await api.delete(CONFIG_MAPS, { namespace, name: "first" }, { propagation: "Background" });
-    await api.delete(CONFIG_MAPS, { namespace, name: "second" }, { propagation: "Orphan" });
+    await api.delete(CONFIG_MAP, { namespace, name: "first" }, { propagation: "Background" });
+    await api.delete(CONFIG_MAP, { namespace, name: "second" }, { propagation: "Orphan" });
     await until(
       "the owned one is gone",
-      async () => (await api.get(CONFIG_MAPS, { namespace, name: "of-first" })) === null,
+      async () => (await api.get(CONFIG_MAP, { namespace, name: "of-first" })) === null,
     );
     await until("the orphan has no owner", async () => {
-      const orphan = present(await api.get(CONFIG_MAPS, { namespace, name: "of-second" }));
+      const orphan = present(await api.get(CONFIG_MAP, { namespace, name: "of-second" }));
       return orphan.metadata.ownerReferences === undefined;
     });
   },
@@ -89,7 +86,7 @@ export const ENDING: Claims = {
     namespace,
     until,
   }) => {
-    const owner = await api.create(CONFIG_MAPS, configMap(namespace, "owner"));
+    const owner = await api.create(CONFIG_MAP, configMap(namespace, "owner"));
     const reference = {
       apiVersion: "v1",
       kind: "ConfigMap",
@@ -97,7 +94,7 @@ export const ENDING: Claims = {
       uid: present(owner.metadata.uid),
       blockOwnerDeletion: true,
     };
-    await api.create(CONFIG_MAPS, {
+    await api.create(CONFIG_MAP, {
       ...configMap(namespace, "owned"),
       metadata: {
         name: "owned",
@@ -106,20 +103,20 @@ export const ENDING: Claims = {
         finalizers: ["quorate.io/ours"],
       },
     });
-    await api.delete(CONFIG_MAPS, { namespace, name: "owner" }, { propagation: "Foreground" });
+    await api.delete(CONFIG_MAP, { namespace, name: "owner" }, { propagation: "Foreground" });
     await until("the owned one is on its way", async () => {
-      const owned = present(await api.get(CONFIG_MAPS, { namespace, name: "owned" }));
+      const owned = present(await api.get(CONFIG_MAP, { namespace, name: "owned" }));
       return owned.metadata.deletionTimestamp !== undefined;
     });
-    assert.notEqual(await api.get(CONFIG_MAPS, { namespace, name: "owner" }), null);
+    assert.notEqual(await api.get(CONFIG_MAP, { namespace, name: "owner" }), null);
     await api.mergePatch(
-      CONFIG_MAPS,
+      CONFIG_MAP,
       { namespace, name: "owned" },
       { metadata: { finalizers: null } },
     );
     await until(
       "the owner is gone",
-      async () => (await api.get(CONFIG_MAPS, { namespace, name: "owner" })) === null,
+      async () => (await api.get(CONFIG_MAP, { namespace, name: "owner" })) === null,
     );
   },
 
@@ -130,36 +127,36 @@ export const ENDING: Claims = {
       metadata: { name: "data", namespace },
       spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Gi" } } },
     };
-    await api.create(CLAIMS, claim);
+    await api.create(PERSISTENT_VOLUME_CLAIM, claim);
     const volumes = [{ name: "v", persistentVolumeClaim: { claimName: "data" } }];
-    await api.create(PODS, pod(namespace, "p", { volumes }));
-    await api.delete(CLAIMS, { namespace, name: "data" });
-    const dying = present(await api.get(CLAIMS, { namespace, name: "data" }));
+    await api.create(POD, pod(namespace, "p", { volumes }));
+    await api.delete(PERSISTENT_VOLUME_CLAIM, { namespace, name: "data" });
+    const dying = present(await api.get(PERSISTENT_VOLUME_CLAIM, { namespace, name: "data" }));
     assert.notEqual(dying.metadata.deletionTimestamp, undefined);
     assert.deepEqual(dying.metadata.finalizers, ["kubernetes.io/pvc-protection"]);
-    await api.delete(PODS, { namespace, name: "p" });
-    assert.equal(await api.get(PODS, { namespace, name: "p" }), null, "no kubelet had it");
+    await api.delete(POD, { namespace, name: "p" });
+    assert.equal(await api.get(POD, { namespace, name: "p" }), null, "no kubelet had it");
     await until(
       "the claim is gone",
-      async () => (await api.get(CLAIMS, { namespace, name: "data" })) === null,
+      async () => (await api.get(PERSISTENT_VOLUME_CLAIM, { namespace, name: "data" })) === null,
     );
   },
 
   "a pod on a node stays until its kubelet ends it": async ({ api, namespace }) => {
     const ref = { namespace, name: "p" };
     await api.create(
-      PODS,
+      POD,
       pod(namespace, "p", { nodeName: "nowhere", terminationGracePeriodSeconds: 7 }),
     );
-    assert.equal(await api.delete(PODS, ref), true);
-    const dying = present(await api.get(PODS, ref));
+    assert.equal(await api.delete(POD, ref), true);
+    const dying = present(await api.get(POD, ref));
     assert.equal(
       (dying.metadata as { deletionGracePeriodSeconds?: number }).deletionGracePeriodSeconds,
       7,
     );
     const { uid } = dying.metadata;
-    await api.delete(PODS, ref, { gracePeriodSeconds: 0, preconditions: { uid: present(uid) } });
-    assert.equal(await api.get(PODS, ref), null);
+    await api.delete(POD, ref, { gracePeriodSeconds: 0, preconditions: { uid: present(uid) } });
+    assert.equal(await api.get(POD, ref), null);
   },
 
   "an eviction is refused where the budget is spent": async ({ api, namespace, until }) => {
@@ -177,9 +174,9 @@ export const ENDING: Claims = {
       namespaced: true,
     };
     await api.apply(budgets, budget);
-    await api.create(PODS, pod(namespace, "p", { nodeName: "nowhere" }));
+    await api.create(POD, pod(namespace, "p", { nodeName: "nowhere" }));
     const running = (name: string): Promise<void> =>
-      api.applyStatus(PODS, {
+      api.applyStatus(POD, {
         ...pod(namespace, name),
         spec: undefined,
         status: { phase: "Running", conditions: [{ type: "Ready", status: "True" }] },
@@ -191,7 +188,7 @@ export const ENDING: Claims = {
       /disruption budget/,
     );
     assert.equal(error.status, 429);
-    await api.create(PODS, pod(namespace, "q", { nodeName: "nowhere" }));
+    await api.create(POD, pod(namespace, "q", { nodeName: "nowhere" }));
     await running("q");
     await until("the budget allows one", () =>
       api.evict({ namespace, name: "p" }).then(
@@ -199,13 +196,13 @@ export const ENDING: Claims = {
         () => false,
       ),
     );
-    const evicted = present(await api.get(PODS, { namespace, name: "p" }));
+    const evicted = present(await api.get(POD, { namespace, name: "p" }));
     assert.notEqual(evicted.metadata.deletionTimestamp, undefined);
     const free = pod(namespace, "r", { nodeName: "nowhere" });
-    await api.create(PODS, { ...free, metadata: { ...free.metadata, labels: {} } });
+    await api.create(POD, { ...free, metadata: { ...free.metadata, labels: {} } });
     const wrong = { uid: "00000000-0000-0000-0000-000000000000" };
     await rejects(api.evict({ namespace, name: "r" }, wrong), "conflict");
     for (const name of ["p", "q", "r"])
-      await api.delete(PODS, { namespace, name }, { gracePeriodSeconds: 0 });
+      await api.delete(POD, { namespace, name }, { gracePeriodSeconds: 0 });
   },
 };

@@ -1,7 +1,7 @@
 /** What reading and watching promise. */
 import assert from "node:assert/strict";
+import { CONFIG_MAP, NAMESPACE, SECRET } from "../../../operator/api/resources.ts";
 import { type KubeApi, type WatchEvent } from "../../../operator/kube/api.ts";
-import { CONFIG_MAPS, NAMESPACES, SECRETS } from "../fake/kinds.ts";
 import { WIDGETS } from "../widgets.ts";
 import {
   type Claims,
@@ -36,13 +36,13 @@ async function heard(
 
 export const READING: Claims = {
   "what is not there is null to read and false to delete": async ({ api, namespace }) => {
-    assert.equal(await api.get(CONFIG_MAPS, { namespace, name: "none" }), null);
-    assert.equal(await api.delete(CONFIG_MAPS, { namespace, name: "none" }), false);
+    assert.equal(await api.get(CONFIG_MAP, { namespace, name: "none" }), null);
+    assert.equal(await api.delete(CONFIG_MAP, { namespace, name: "none" }), false);
   },
 
   "a kind that is not served is an error and no absence": async ({ api, namespace }) => {
     const unknown = {
-      ...CONFIG_MAPS,
+      ...CONFIG_MAP,
       group: "nowhere.quorate.io",
       plural: "nothings",
       kind: "Nothing",
@@ -51,14 +51,14 @@ export const READING: Claims = {
     await rejects(api.delete(unknown, { namespace, name: "a" }), "notFound");
     await rejects(api.list(unknown, { namespace }), "notFound");
     assert.equal(await api.serves(unknown), false);
-    assert.equal(await api.serves({ ...CONFIG_MAPS, plural: "nothings", kind: "Nothing" }), false);
-    assert.equal(await api.serves(CONFIG_MAPS), true);
+    assert.equal(await api.serves({ ...CONFIG_MAP, plural: "nothings", kind: "Nothing" }), false);
+    assert.equal(await api.serves(CONFIG_MAP), true);
     assert.equal(await api.serves(WIDGETS), true);
   },
 
   "lists select by labels and fields, and say what their items are": async ({ api, namespace }) => {
     const labelled = (name: string, labels: Record<string, string>): Promise<unknown> =>
-      api.create(CONFIG_MAPS, {
+      api.create(CONFIG_MAP, {
         ...configMap(namespace, name),
         metadata: { name, namespace, labels },
       });
@@ -66,7 +66,7 @@ export const READING: Claims = {
     await labelled("b", { tier: "two" });
     await labelled("c", {});
     const names = async (labelSelector: string): Promise<string[]> => {
-      const { items } = await api.list(CONFIG_MAPS, { namespace, labelSelector });
+      const { items } = await api.list(CONFIG_MAP, { namespace, labelSelector });
       for (const item of items) assert.deepEqual([item.apiVersion, item.kind], ["v1", "ConfigMap"]);
       const own = items.filter(({ metadata }) => metadata.name !== "kube-root-ca.crt");
       return own.map(({ metadata }) => metadata.name);
@@ -78,34 +78,34 @@ export const READING: Claims = {
     assert.deepEqual(await names("tier,zone"), ["a"]);
     assert.deepEqual(await names("!tier"), ["c"]);
     const fieldSelector = "metadata.name=b";
-    const { items } = await api.list(CONFIG_MAPS, { namespace, fieldSelector });
+    const { items } = await api.list(CONFIG_MAP, { namespace, fieldSelector });
     assert.deepEqual(
       items.map(({ metadata }) => metadata.name),
       ["b"],
     );
-    const everywhere = await api.list(CONFIG_MAPS, { namespace: null, labelSelector: "zone=x" });
+    const everywhere = await api.list(CONFIG_MAP, { namespace: null, labelSelector: "zone=x" });
     assert.ok(everywhere.items.some(({ metadata }) => metadata.namespace === namespace));
-    const spaces = await api.list(NAMESPACES, { namespace: null });
+    const spaces = await api.list(NAMESPACE, { namespace: null });
     assert.ok(spaces.items.some(({ metadata }) => metadata.name === namespace));
   },
 
   "a watch tells in order what happens after the list that it follows": async (subject) => {
     const { api, namespace } = subject;
-    await api.create(CONFIG_MAPS, configMap(namespace, "before"));
-    const { resourceVersion } = await api.list(CONFIG_MAPS, { namespace });
+    await api.create(CONFIG_MAP, configMap(namespace, "before"));
+    const { resourceVersion } = await api.list(CONFIG_MAP, { namespace });
     const labelSelector = "watched=yes";
     const labels = (value: string | null): object => ({ metadata: { labels: { watched: value } } });
     const ref = { namespace, name: "a" };
     const events = await heard(
       subject,
-      [CONFIG_MAPS, { namespace, labelSelector, resourceVersion, timeoutSeconds: 60 }, never],
+      [CONFIG_MAP, { namespace, labelSelector, resourceVersion, timeoutSeconds: 60 }, never],
       async () => {
-        await api.create(CONFIG_MAPS, configMap(namespace, "a"));
-        await api.mergePatch(CONFIG_MAPS, ref, labels("yes"));
-        await api.mergePatch(CONFIG_MAPS, ref, { data: { x: "1" } });
-        await api.mergePatch(CONFIG_MAPS, ref, labels(null));
-        await api.mergePatch(CONFIG_MAPS, ref, labels("yes"));
-        await api.delete(CONFIG_MAPS, ref);
+        await api.create(CONFIG_MAP, configMap(namespace, "a"));
+        await api.mergePatch(CONFIG_MAP, ref, labels("yes"));
+        await api.mergePatch(CONFIG_MAP, ref, { data: { x: "1" } });
+        await api.mergePatch(CONFIG_MAP, ref, labels(null));
+        await api.mergePatch(CONFIG_MAP, ref, labels("yes"));
+        await api.delete(CONFIG_MAP, ref);
       },
       (all) => all.filter(({ type }) => type !== "BOOKMARK").length >= 5,
     );
@@ -123,11 +123,11 @@ export const READING: Claims = {
   },
 
   "a watch ends when its time is over": async ({ api, namespace, until }) => {
-    const { resourceVersion } = await api.list(SECRETS, { namespace });
+    const { resourceVersion } = await api.list(SECRET, { namespace });
     let over = false;
     const reading = (async () => {
       const request = { namespace, resourceVersion, timeoutSeconds: 1 };
-      for await (const event of api.watch(SECRETS, request, never)) {
+      for await (const event of api.watch(SECRET, request, never)) {
         assert.equal(event.type, "BOOKMARK");
       }
       over = true;
@@ -146,8 +146,8 @@ export const READING: Claims = {
   },
 
   "names that would leave their path are refused": async ({ api, namespace }) => {
-    await rejects(api.delete(CONFIG_MAPS, { namespace, name: "" }), "invalid");
-    await rejects(api.get(CONFIG_MAPS, { namespace, name: "../secrets/a" }), "invalid");
-    await rejects(api.delete(CONFIG_MAPS, { namespace: null, name: "a" }), "invalid");
+    await rejects(api.delete(CONFIG_MAP, { namespace, name: "" }), "invalid");
+    await rejects(api.get(CONFIG_MAP, { namespace, name: "../secrets/a" }), "invalid");
+    await rejects(api.delete(CONFIG_MAP, { namespace: null, name: "a" }), "invalid");
   },
 };

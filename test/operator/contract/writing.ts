@@ -1,6 +1,6 @@
 /** What writing promises. */
 import assert from "node:assert/strict";
-import { CONFIG_MAPS } from "../fake/kinds.ts";
+import { CONFIG_MAP } from "../../../operator/api/resources.ts";
 import { WIDGETS } from "../widgets.ts";
 import { type Claims, type Thing, configMap, present, rejects, widget } from "./subject.ts";
 export const WRITING: Claims = {
@@ -8,13 +8,13 @@ export const WRITING: Claims = {
     api,
     namespace,
   }) => {
-    const made = await api.create(CONFIG_MAPS, configMap(namespace, "a", { x: "1" }));
+    const made = await api.create(CONFIG_MAP, configMap(namespace, "a", { x: "1" }));
     const { uid, resourceVersion, creationTimestamp } = made.metadata;
     assert.ok(uid !== undefined && resourceVersion !== undefined);
     assert.match(creationTimestamp ?? "", /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
-    assert.deepEqual(await api.get(CONFIG_MAPS, { namespace, name: "a" }), made);
+    assert.deepEqual(await api.get(CONFIG_MAP, { namespace, name: "a" }), made);
     const error = await rejects(
-      api.create(CONFIG_MAPS, configMap(namespace, "a")),
+      api.create(CONFIG_MAP, configMap(namespace, "a")),
       "alreadyExists",
       /^configmaps "a" already exists$/,
     );
@@ -23,31 +23,31 @@ export const WRITING: Claims = {
 
   "nothing is created in a namespace that is not there": async ({ api }) => {
     await rejects(
-      api.create(CONFIG_MAPS, configMap("no-such-namespace", "a")),
+      api.create(CONFIG_MAP, configMap("no-such-namespace", "a")),
       "notFound",
       /namespaces "no-such-namespace" not found/,
     );
-    await rejects(api.apply(CONFIG_MAPS, configMap("no-such-namespace", "a")), "notFound");
+    await rejects(api.apply(CONFIG_MAP, configMap("no-such-namespace", "a")), "notFound");
   },
 
   "an update of what has changed meanwhile is a conflict": async ({ api, namespace }) => {
-    const first = await api.create(CONFIG_MAPS, configMap(namespace, "a", { x: "1" }));
-    const second = await api.update(CONFIG_MAPS, { ...first, data: { x: "2" } });
+    const first = await api.create(CONFIG_MAP, configMap(namespace, "a", { x: "1" }));
+    const second = await api.update(CONFIG_MAP, { ...first, data: { x: "2" } });
     assert.notEqual(second.metadata.resourceVersion, first.metadata.resourceVersion);
     await rejects(
-      api.update(CONFIG_MAPS, { ...first, data: { x: "3" } }),
+      api.update(CONFIG_MAP, { ...first, data: { x: "3" } }),
       "conflict",
       /the object has been modified; please apply your changes to the latest version and try again/,
     );
-    const now = present(await api.get<Thing>(CONFIG_MAPS, { namespace, name: "a" }));
+    const now = present(await api.get<Thing>(CONFIG_MAP, { namespace, name: "a" }));
     assert.deepEqual(now.data, { x: "2" });
   },
 
   "a write that changes nothing is no new revision": async ({ api, namespace }) => {
-    const first = await api.create(CONFIG_MAPS, configMap(namespace, "a", { x: "1" }));
-    const second = await api.update(CONFIG_MAPS, first);
-    const third = await api.apply(CONFIG_MAPS, configMap(namespace, "b", { x: "1" }));
-    const fourth = await api.apply(CONFIG_MAPS, configMap(namespace, "b", { x: "1" }));
+    const first = await api.create(CONFIG_MAP, configMap(namespace, "a", { x: "1" }));
+    const second = await api.update(CONFIG_MAP, first);
+    const third = await api.apply(CONFIG_MAP, configMap(namespace, "b", { x: "1" }));
+    const fourth = await api.apply(CONFIG_MAP, configMap(namespace, "b", { x: "1" }));
     assert.equal(second.metadata.resourceVersion, first.metadata.resourceVersion);
     assert.equal(fourth.metadata.resourceVersion, third.metadata.resourceVersion);
   },
@@ -57,14 +57,14 @@ export const WRITING: Claims = {
     namespace,
   }) => {
     const ref = { namespace, name: "a" };
-    const first = await api.create(CONFIG_MAPS, configMap(namespace, "a", { x: "1", y: "1" }));
-    const patched = await api.mergePatch<Thing>(CONFIG_MAPS, ref, { data: { x: null, z: "3" } });
+    const first = await api.create(CONFIG_MAP, configMap(namespace, "a", { x: "1", y: "1" }));
+    const patched = await api.mergePatch<Thing>(CONFIG_MAP, ref, { data: { x: null, z: "3" } });
     assert.deepEqual(patched.data, { y: "1", z: "3" });
     const stale = {
       metadata: { resourceVersion: first.metadata.resourceVersion, labels: { a: "b" } },
     };
-    await rejects(api.mergePatch(CONFIG_MAPS, ref, stale), "conflict");
-    await rejects(api.mergePatch(CONFIG_MAPS, { namespace, name: "none" }, {}), "notFound");
+    await rejects(api.mergePatch(CONFIG_MAP, ref, stale), "conflict");
+    await rejects(api.mergePatch(CONFIG_MAP, { namespace, name: "none" }, {}), "notFound");
   },
 
   "the status of a custom resource is written by its own call alone": async ({

@@ -1,7 +1,7 @@
 /** The controllers that every cluster has: garbage collection, protection of claims, the end of namespaces. */
+import { NAMESPACE, PERSISTENT_VOLUME_CLAIM } from "../../../operator/api/resources.ts";
 import type { ObjectRef, Resource } from "../../../operator/kube/api.ts";
 import type { Time } from "../../../operator/time.ts";
-import { CLAIMS, NAMESPACES } from "./kinds.ts";
 import { type Stored, refOf } from "./objects.ts";
 import { CLAIM_FINALIZER, type Store } from "./store.ts";
 
@@ -62,9 +62,12 @@ export class Collector {
       for (const each of dependents)
         this.#delete(each.resource, refOf(each.resource, each.object), each.object.metadata.uid);
       if (dependents.length === 0) this.#finalize(resource, ref, "foregroundDeletion");
-    } else if (finalizers.includes(CLAIM_FINALIZER) && resource.plural === CLAIMS.plural) {
+    } else if (
+      finalizers.includes(CLAIM_FINALIZER) &&
+      resource.plural === PERSISTENT_VOLUME_CLAIM.plural
+    ) {
       if (!items.some((item) => uses(item, object))) this.#finalize(resource, ref, CLAIM_FINALIZER);
-    } else if (resource.plural === NAMESPACES.plural) this.#empty(object, items);
+    } else if (resource.plural === NAMESPACE.plural) this.#empty(object, items);
   }
 
   #empty(namespace: Stored, items: readonly Item[]): void {
@@ -73,7 +76,7 @@ export class Collector {
     for (const { resource, object } of held)
       this.#delete(resource, refOf(resource, object), object.metadata.uid);
     if (held.length > 0) return;
-    this.#store.amend(NAMESPACES, { namespace: null, name }, (object) => (object.spec = {}));
+    this.#store.amend(NAMESPACE, { namespace: null, name }, (object) => (object.spec = {}));
   }
 
   #delete(resource: Resource, ref: ObjectRef, uid: string | undefined): void {

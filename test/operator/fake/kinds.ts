@@ -1,4 +1,22 @@
 /** What the API server knows of each kind, as far as the operator's tests need it. */
+import {
+  CONFIG_MAP,
+  EVENT,
+  JOB,
+  LEASE,
+  NAMESPACE,
+  NETWORK_POLICY,
+  NODE,
+  PERSISTENT_VOLUME,
+  PERSISTENT_VOLUME_CLAIM,
+  POD,
+  POD_DISRUPTION_BUDGET,
+  SECRET,
+  SERVICE,
+  SERVICE_ACCOUNT,
+  STATEFUL_SET,
+  STORAGE_CLASS,
+} from "../../../operator/api/resources.ts";
 import type { KubeObject, Resource } from "../../../operator/kube/api.ts";
 
 /** How server-side apply merges a list: by keys, as a set, or (where no rule is) as one value. */
@@ -52,16 +70,6 @@ export function customKind(
   return { resource, status: true, generation: true, lists: { ...META, ...lists }, atomic: [] };
 }
 
-function resource(
-  group: string,
-  version: string,
-  kind: string,
-  plural: string,
-  namespaced = true,
-): Resource {
-  return { group, version, kind, plural, namespaced };
-}
-
 function kind(of: Resource, options: Partial<Kind> = {}): Kind {
   const { lists = {}, ...rest } = options;
   return {
@@ -74,27 +82,13 @@ function kind(of: Resource, options: Partial<Kind> = {}): Kind {
   };
 }
 
-export const NAMESPACES: Resource = resource("", "v1", "Namespace", "namespaces", false);
-export const PODS: Resource = resource("", "v1", "Pod", "pods");
-export const CLAIMS: Resource = resource(
-  "",
-  "v1",
-  "PersistentVolumeClaim",
-  "persistentvolumeclaims",
-);
-export const STATEFUL_SETS: Resource = resource("apps", "v1", "StatefulSet", "statefulsets");
-export const JOBS: Resource = resource("batch", "v1", "Job", "jobs");
-export const BUDGETS: Resource = resource(
-  "policy",
-  "v1",
-  "PodDisruptionBudget",
-  "poddisruptionbudgets",
-);
-export const CONFIG_MAPS: Resource = resource("", "v1", "ConfigMap", "configmaps");
-export const SECRETS: Resource = resource("", "v1", "Secret", "secrets");
-export const SERVICES: Resource = resource("", "v1", "Service", "services");
-export const LEASES: Resource = resource("coordination.k8s.io", "v1", "Lease", "leases");
-export const EVENTS: Resource = resource("events.k8s.io", "v1", "Event", "events");
+const DEPLOYMENT: Resource = {
+  group: "apps",
+  version: "v1",
+  kind: "Deployment",
+  plural: "deployments",
+  namespaced: true,
+};
 
 const SET_MAY_CHANGE: readonly string[] = [
   "replicas",
@@ -107,10 +101,10 @@ const SET_MAY_CHANGE: readonly string[] = [
 ];
 
 export const BUILT_IN: readonly Kind[] = [
-  kind(NAMESPACES, { status: true }),
-  kind(resource("", "v1", "Node", "nodes", false), { status: true }),
-  kind(resource("", "v1", "PersistentVolume", "persistentvolumes", false), { status: true }),
-  kind(PODS, {
+  kind(NAMESPACE, { status: true }),
+  kind(NODE, { status: true }),
+  kind(PERSISTENT_VOLUME, { status: true }),
+  kind(POD, {
     status: true,
     generation: true,
     lists: podLists("spec"),
@@ -124,22 +118,22 @@ export const BUILT_IN: readonly Kind[] = [
         ? null
         : "pod updates may not change fields other than `spec.containers[*].image`",
   }),
-  kind(CLAIMS, {
+  kind(PERSISTENT_VOLUME_CLAIM, {
     status: true,
     immutable: (before, after) =>
       sameExcept(before, after, ["resources", "volumeName", "volumeAttributesClassName"])
         ? null
         : "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims",
   }),
-  kind(CONFIG_MAPS),
-  kind(SECRETS),
-  kind(resource("", "v1", "ServiceAccount", "serviceaccounts")),
-  kind(SERVICES, {
+  kind(CONFIG_MAP),
+  kind(SECRET),
+  kind(SERVICE_ACCOUNT),
+  kind(SERVICE, {
     status: true,
     lists: { "spec.ports": { keys: ["port", "protocol"] } },
     atomic: ["spec.selector"],
   }),
-  kind(STATEFUL_SETS, {
+  kind(STATEFUL_SET, {
     status: true,
     generation: true,
     lists: podLists("spec.template.spec"),
@@ -149,13 +143,13 @@ export const BUILT_IN: readonly Kind[] = [
         ? null
         : "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden",
   }),
-  kind(resource("apps", "v1", "Deployment", "deployments"), {
+  kind(DEPLOYMENT, {
     status: true,
     generation: true,
     lists: podLists("spec.template.spec"),
     atomic: ["spec.selector"],
   }),
-  kind(JOBS, {
+  kind(JOB, {
     status: true,
     generation: true,
     lists: podLists("spec.template.spec"),
@@ -171,14 +165,14 @@ export const BUILT_IN: readonly Kind[] = [
         ? null
         : "spec.template: field is immutable",
   }),
-  kind(BUDGETS, { status: true, generation: true, atomic: ["spec.selector"] }),
-  kind(resource("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies"), {
+  kind(POD_DISRUPTION_BUDGET, { status: true, generation: true, atomic: ["spec.selector"] }),
+  kind(NETWORK_POLICY, {
     generation: true,
     atomic: ["spec.podSelector"],
   }),
-  kind(resource("storage.k8s.io", "v1", "StorageClass", "storageclasses", false)),
-  kind(LEASES),
-  kind(EVENTS),
+  kind(STORAGE_CLASS),
+  kind(LEASE),
+  kind(EVENT),
 ];
 
 function sameExcept(before: KubeObject, after: KubeObject, names: readonly string[]): boolean {

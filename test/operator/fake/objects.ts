@@ -1,5 +1,7 @@
 /** What the store's rules are made of. */
+import { POD } from "../../../operator/api/resources.ts";
 import {
+  type DeleteOptions,
   KubeError,
   type KubeObject,
   type ObjectRef,
@@ -7,6 +9,8 @@ import {
 } from "../../../operator/kube/api.ts";
 import { copyOf } from "./copy.ts";
 import type { Managers, Tree } from "./fields.ts";
+
+const POD_GRACE_SECONDS = 30;
 
 export type Stored = KubeObject & {
   spec?: Tree;
@@ -92,4 +96,23 @@ export function notFound(resource: Resource, name: string): KubeError {
 export function invalid(resource: Resource, name: string, why: string): KubeError {
   const text = `${resource.kind} "${name}" is invalid: ${why}`;
   return new KubeError("invalid", text, { status: 422, object: name });
+}
+
+/** A namespace stays until all that it holds is gone. */
+export function namespaceHolds({ kind, spec }: Stored): boolean {
+  return kind === "Namespace" && ((spec?.["finalizers"] as unknown[] | undefined) ?? []).length > 0;
+}
+
+/** Seconds that a kubelet has to end its containers; 0: the object goes at once. */
+export function graceOf(object: Stored, resource: Resource, options: DeleteOptions): number {
+  if (resource.plural !== POD.plural || resource.group !== "") return 0;
+  const { nodeName, terminationGracePeriodSeconds } = object.spec ?? {};
+  const phase = object.status?.["phase"];
+  // No kubelet has it, or its containers have ended: nobody needs to stop anything.
+  if (nodeName === undefined || phase === "Failed" || phase === "Succeeded") return 0;
+  return (
+    options.gracePeriodSeconds ??
+    (terminationGracePeriodSeconds as number | undefined) ??
+    POD_GRACE_SECONDS
+  );
 }

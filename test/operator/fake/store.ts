@@ -1,4 +1,5 @@
 /** The API server's memory: objects, revisions, ownership, finalizers, and the rules of writing. */
+import { NAMESPACE, PERSISTENT_VOLUME_CLAIM, apiVersion } from "../../../operator/api/resources.ts";
 import {
   type DeleteOptions,
   KubeError,
@@ -7,21 +8,22 @@ import {
   type Preconditions,
   type Resource,
 } from "../../../operator/kube/api.ts";
-import { apiVersionOf } from "../../../operator/kube/paths.ts";
 import type { Time } from "../../../operator/time.ts";
 import { copyOf } from "./copy.ts";
 import { type Managers, type Tree, applyFields, ownChanges } from "./fields.ts";
-import { CLAIMS, type Kind, NAMESPACES, PODS } from "./kinds.ts";
+import { type Kind } from "./kinds.ts";
 import {
   type Stored,
   bare,
   cloned,
   deepEqual,
   entryKey,
+  graceOf,
   invalid,
   keepOnly,
   kindKey,
   mergePatched,
+  namespaceHolds,
   notFound,
   ownerOf,
   refOf,
@@ -36,7 +38,6 @@ interface Entry {
   readonly managers: Managers;
 }
 
-const POD_GRACE_SECONDS = 30;
 export const CLAIM_FINALIZER = "kubernetes.io/pvc-protection";
 
 export class Store {
@@ -153,7 +154,7 @@ export class Store {
     if ("managedFields" in object.metadata) {
       throw new KubeError("invalid", "metadata.managedFields must be nil", { status: 400 });
     }
-    const expected = { apiVersion: apiVersionOf(resource), kind: resource.kind };
+    const expected = { apiVersion: apiVersion(resource), kind: resource.kind };
     if (object.apiVersion !== expected.apiVersion || object.kind !== expected.kind) {
       throw new KubeError(
         "invalid",
@@ -276,17 +277,17 @@ export class Store {
 
   #insert(kind: Kind, object: Stored, managers: Managers = new Map()): Entry {
     const { resource } = kind;
-    object.apiVersion = apiVersionOf(resource);
+    object.apiVersion = apiVersion(resource);
     object.kind = resource.kind;
     const { metadata } = object;
     metadata.uid = `00000000-0000-4000-8000-${String(++this.#uids).padStart(12, "0")}`;
     metadata.creationTimestamp = timestamp(this.#time.wall());
     metadata.resourceVersion = String(++this.#revision);
     if (kind.generation) metadata.generation = 1;
-    if (resource.plural === CLAIMS.plural) {
+    if (resource.plural === PERSISTENT_VOLUME_CLAIM.plural) {
       metadata.finalizers = [...new Set([...(metadata.finalizers ?? []), CLAIM_FINALIZER])];
     }
-    if (resource.plural === NAMESPACES.plural) object.spec = { finalizers: ["kubernetes"] };
+    if (resource.plural === NAMESPACE.plural) object.spec = { finalizers: ["kubernetes"] };
     const entry: Entry = { kind, object, managers };
     this.#entries.set(entryKey(resource, refOf(resource, object)), entry);
     this.#publish(kind, null, object, object);
@@ -339,9 +340,9 @@ export class Store {
   #checkNamespace(resource: Resource, namespace: string | null): void {
     if (!resource.namespaced) return;
     const found = this.#entries.get(
-      entryKey(NAMESPACES, { namespace: null, name: namespace ?? "" }),
+      entryKey(NAMESPACE, { namespace: null, name: namespace ?? "" }),
     );
-    if (found === undefined) throw notFound(NAMESPACES, namespace ?? "");
+    if (found === undefined) throw notFound(NAMESPACE, namespace ?? "");
     if (found.object.metadata.deletionTimestamp === undefined) return;
     const text = `unable to create new content in namespace ${namespace} because it is being terminated`;
     throw new KubeError("forbidden", text, { status: 403 });
@@ -377,22 +378,4 @@ export class Store {
     const text = `Operation cannot be fulfilled on ${deleting ? kind : plural} "${metadata.name}": ${wrong}`;
     throw new KubeError("conflict", text, { status: 409, object: metadata.name });
   }
-}
-
-/** A namespace stays until all that it holds is gone. */
-function namespaceHolds({ kind, spec }: Stored): boolean {
-  return kind === "Namespace" && ((spec?.["finalizers"] as unknown[] | undefined) ?? []).length > 0;
-}
-
-function graceOf(object: Stored, resource: Resource, options: DeleteOptions): number {
-  if (resource.plural !== PODS.plural || resource.group !== "") return 0;
-  const { nodeName, terminationGracePeriodSeconds } = object.spec ?? {};
-  const phase = object.status?.["phase"];
-  // No kubelet has it, or its containers have ended: nobody needs to stop anything.
-  if (nodeName === undefined || phase === "Failed" || phase === "Succeeded") return 0;
-  return (
-    options.gracePeriodSeconds ??
-    (terminationGracePeriodSeconds as number | undefined) ??
-    POD_GRACE_SECONDS
-  );
 }

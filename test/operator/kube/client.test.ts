@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, it } from "node:test";
+import { CONFIG_MAP, POD, STATEFUL_SET } from "../../../operator/api/resources.ts";
 import type { KubeErrorCode } from "../../../operator/kube/api.ts";
 import { Credentials } from "../../../operator/kube/credentials.ts";
 import { newAuthority } from "../../conformance/support/tls.ts";
 import { configMap, rejects } from "../contract/subject.ts";
-import { CONFIG_MAPS, PODS, STATEFUL_SETS } from "../fake/kinds.ts";
 import { StubServer, failure, json } from "./stub-server.ts";
 
 const REF = { namespace: "n", name: "a" };
@@ -21,7 +21,7 @@ describe("the client", () => {
 
   it("keeps its connections: hundreds of calls, five at a time, are a handful of handshakes", async () => {
     const client = stub.client();
-    for (let at = 0; at < 20; at++) await client.get(CONFIG_MAPS, REF);
+    for (let at = 0; at < 20; at++) await client.get(CONFIG_MAP, REF);
     // One more for each that is still busy with the end of an answer.
     assert.ok(stub.handshakes <= 2, `${stub.handshakes} handshakes`);
     const waiting: (() => void)[] = [];
@@ -30,7 +30,7 @@ describe("the client", () => {
       if (waiting.length === 5) for (const answer of waiting.splice(0)) answer();
     };
     for (let at = 0; at < 40; at++) {
-      await Promise.all(Array.from({ length: 5 }, () => client.get(CONFIG_MAPS, REF)));
+      await Promise.all(Array.from({ length: 5 }, () => client.get(CONFIG_MAP, REF)));
     }
     assert.ok(stub.handshakes <= 12, `${stub.handshakes} handshakes`);
     assert.equal(stub.namespace, "ops");
@@ -43,14 +43,14 @@ describe("the client", () => {
 
   it("a refused token is read again and the call repeated, once", async () => {
     const client = stub.client();
-    await client.get(CONFIG_MAPS, REF);
+    await client.get(CONFIG_MAP, REF);
     stub.answer = ({ headers }, response) => {
       if (headers.authorization === "Bearer second")
         json(response, 200, { metadata: { name: "a" } });
       else json(response, 401, failure(401, "Unauthorized", "Unauthorized"));
     };
     stub.setToken("second");
-    await client.create(CONFIG_MAPS, configMap("n", "a"));
+    await client.create(CONFIG_MAP, configMap("n", "a"));
     assert.deepEqual(
       stub.asked.map(({ headers }) => headers.authorization),
       ["Bearer first", "Bearer first", "Bearer second"],
@@ -59,28 +59,28 @@ describe("the client", () => {
     stub.answer = (_asked, response) =>
       json(response, 401, failure(401, "Unauthorized", "Unauthorized"));
     stub.asked.length = 0;
-    await rejects(client.get(CONFIG_MAPS, REF), "unauthorized");
+    await rejects(client.get(CONFIG_MAP, REF), "unauthorized");
     assert.equal(stub.asked.length, 2);
   });
 
   it("another authority is trusted as soon as its file is", async () => {
     const client = stub.client();
-    await client.get(CONFIG_MAPS, REF);
+    await client.get(CONFIG_MAP, REF);
     stub.pki.authority = newAuthority("another root");
     stub.pki.renew();
     await stub.restart();
-    const error = await rejects(client.get(CONFIG_MAPS, REF), "unavailable", /certificate/);
+    const error = await rejects(client.get(CONFIG_MAP, REF), "unavailable", /certificate/);
     assert.equal(error.status, 0);
     stub.pki.writeTrusted(stub.pki.authority.certificate);
     await stub.time.run(11_000);
-    await client.get(CONFIG_MAPS, REF);
+    await client.get(CONFIG_MAP, REF);
   });
 
   it("a call that is not answered ends at its deadline, and harms no other", async () => {
     const client = stub.client({ timeoutMs: 150 });
     stub.answer = () => {};
     const error = await rejects(
-      client.list(CONFIG_MAPS, { namespace: "n" }),
+      client.list(CONFIG_MAP, { namespace: "n" }),
       "timeout",
       /^list configmaps: no answer within 150 ms$/,
     );
@@ -90,9 +90,9 @@ describe("the client", () => {
       response.writeHead(200, { "content-type": "application/json" });
       response.write('{"metadata":');
     };
-    await rejects(client.get(CONFIG_MAPS, REF), "timeout");
+    await rejects(client.get(CONFIG_MAP, REF), "timeout");
     stub.answer = (_asked, response) => json(response, 200, { metadata: { name: "a" } });
-    await client.get(CONFIG_MAPS, REF);
+    await client.get(CONFIG_MAP, REF);
     assert.deepEqual(
       stub.reports.map(({ verb, status }) => [verb, status]),
       [
@@ -110,17 +110,17 @@ describe("the client", () => {
       if (broken-- > 0) socket.destroy();
       else json(response, 200, { metadata: { name: "a" } });
     };
-    await client.get(CONFIG_MAPS, REF);
+    await client.get(CONFIG_MAP, REF);
     assert.equal(stub.asked.length, 2);
     broken = 1;
     await rejects(
-      client.create(CONFIG_MAPS, configMap("n", "a")),
+      client.create(CONFIG_MAP, configMap("n", "a")),
       "unavailable",
       /^the API server is not reached: /,
     );
     assert.equal(stub.asked.length, 3);
     broken = 2;
-    await rejects(client.get(CONFIG_MAPS, REF), "unavailable");
+    await rejects(client.get(CONFIG_MAP, REF), "unavailable");
   });
 
   it("errors carry the server's sentence, its status, and how long to wait", async () => {
@@ -142,7 +142,7 @@ describe("the client", () => {
     for (const [status, reason, code] of table) {
       stub.answer = (_asked, response) =>
         json(response, status, failure(status, reason, `because of ${reason}`, { name: "a" }));
-      const error = await rejects(client.create(CONFIG_MAPS, configMap("n", "a")), code);
+      const error = await rejects(client.create(CONFIG_MAP, configMap("n", "a")), code);
       assert.deepEqual(
         [error.message, error.status, error.retryAfter, error.object],
         [`because of ${reason}`, status, null, "a"],
@@ -153,13 +153,13 @@ describe("the client", () => {
     assert.equal((await rejects(client.evict(REF), "tooManyRequests")).retryAfter, 3);
     stub.answer = (_asked, response) =>
       json(response, 500, failure(500, "ServerTimeout", "later", { retryAfterSeconds: 2 }));
-    assert.equal((await rejects(client.get(CONFIG_MAPS, REF), "timeout")).retryAfter, 2);
+    assert.equal((await rejects(client.get(CONFIG_MAP, REF), "timeout")).retryAfter, 2);
     stub.answer = (_asked, response) =>
       void response.writeHead(503, { "content-type": "text/html" }).end("<h1>a proxy's page</h1>");
-    await rejects(client.get(CONFIG_MAPS, REF), "unavailable", /^<h1>a proxy's page<\/h1>$/);
+    await rejects(client.get(CONFIG_MAP, REF), "unavailable", /^<h1>a proxy's page<\/h1>$/);
     stub.answer = (_asked, response) =>
       void response.writeHead(200, { "content-type": "application/json" }).end("{");
-    await rejects(client.get(CONFIG_MAPS, REF), "internal", /is no JSON/);
+    await rejects(client.get(CONFIG_MAP, REF), "internal", /is no JSON/);
   });
 
   it("only this object's absence is an absence", async () => {
@@ -167,13 +167,13 @@ describe("the client", () => {
     const absent = (name: string): object =>
       failure(404, "NotFound", `configmaps "${name}" not found`, { name });
     stub.answer = (_asked, response) => json(response, 404, absent("a"));
-    assert.equal(await client.get(CONFIG_MAPS, REF), null);
-    assert.equal(await client.delete(CONFIG_MAPS, REF), false);
+    assert.equal(await client.get(CONFIG_MAP, REF), null);
+    assert.equal(await client.delete(CONFIG_MAP, REF), false);
     stub.answer = (_asked, response) => json(response, 404, absent("b"));
-    await rejects(client.get(CONFIG_MAPS, REF), "notFound");
+    await rejects(client.get(CONFIG_MAP, REF), "notFound");
     stub.answer = (_asked, response) => void response.writeHead(404).end("404 page not found");
-    await rejects(client.get(CONFIG_MAPS, REF), "notFound", /404 page not found/);
-    await rejects(client.delete(CONFIG_MAPS, REF), "notFound");
+    await rejects(client.get(CONFIG_MAP, REF), "notFound", /404 page not found/);
+    await rejects(client.delete(CONFIG_MAP, REF), "notFound");
   });
 
   it("a list whose state is gone between two pages is read at once and whole", async () => {
@@ -190,7 +190,7 @@ describe("the client", () => {
       else
         json(response, 200, { metadata: { resourceVersion: "9" }, items: [item("a"), item("b")] });
     };
-    const { items, resourceVersion } = await client.list(CONFIG_MAPS, {
+    const { items, resourceVersion } = await client.list(CONFIG_MAP, {
       namespace: null,
       labelSelector: "x in (y)",
     });
@@ -215,16 +215,16 @@ describe("the client", () => {
     stub.answer = (_asked, response) =>
       json(response, 200, { metadata: { name: "a" }, spec: { replicas: 3 } });
     const object = configMap("n", "a");
-    await client.apply(CONFIG_MAPS, object);
-    await client.applyStatus(STATEFUL_SETS, object);
-    await client.mergePatch(CONFIG_MAPS, REF, { data: null });
-    await client.delete(PODS, REF, {
+    await client.apply(CONFIG_MAP, object);
+    await client.applyStatus(STATEFUL_SET, object);
+    await client.mergePatch(CONFIG_MAP, REF, { data: null });
+    await client.delete(POD, REF, {
       preconditions: { uid: "u" },
       propagation: "Foreground",
       gracePeriodSeconds: 5,
     });
     await client.evict(REF, { uid: "u" });
-    assert.equal(await client.readScale(STATEFUL_SETS, REF), 3);
+    assert.equal(await client.readScale(STATEFUL_SET, REF), 3);
     const said = stub.asked.map(
       ({ method, path, query, headers }) =>
         `${method} ${path}?${query.toString()} ${headers["content-type"]}`,

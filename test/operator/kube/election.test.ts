@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { LEASE } from "../../../operator/api/resources.ts";
 import { KubeError, type KubeObject } from "../../../operator/kube/api.ts";
 import { Elector, microTime } from "../../../operator/kube/election.ts";
 import { Prng } from "../../../src/base/prng.ts";
@@ -7,7 +8,6 @@ import { silentLogger } from "../../../src/base/ports.ts";
 import { present } from "../contract/subject.ts";
 import { FakeApi } from "../fake-api.ts";
 import { unreachable } from "../fake/faults.ts";
-import { LEASES } from "../fake/kinds.ts";
 import { VirtualTime } from "../virtual-time.ts";
 
 const TIMES = { leaseMs: 15_000, renewDeadlineMs: 10_000, retryMs: 2_000 };
@@ -50,7 +50,7 @@ class Arena {
   }
 
   lease(): Lease {
-    return present(this.fake.store.get(LEASES, REF)) as unknown as Lease;
+    return present(this.fake.store.get(LEASE, REF)) as unknown as Lease;
   }
 }
 
@@ -130,7 +130,7 @@ describe("the election", () => {
       metadata: { ...REF },
       spec,
     };
-    await arena.fake.as("elsewhere").create(LEASES, lease);
+    await arena.fake.as("elsewhere").create(LEASE, lease);
     const { elector } = arena.enter("one");
     await arena.time.run(TIMES.leaseMs - 1000);
     assert.equal(elector.isLeader, false, "it may be alive");
@@ -175,7 +175,7 @@ describe("the election", () => {
     const arena = new Arena();
     const one = arena.enter("one");
     await arena.time.run(1000);
-    await arena.fake.as("somebody").mergePatch(LEASES, REF, { spec: { holderIdentity: "two" } });
+    await arena.fake.as("somebody").mergePatch(LEASE, REF, { spec: { holderIdentity: "two" } });
     await arena.time.run(2500);
     assert.deepEqual([one.elector.isLeader, one.told.slice(1)], [false, ["lost: held by two"]]);
   });
@@ -186,9 +186,9 @@ describe("the election", () => {
     await arena.time.run(1000);
     await arena.fake
       .as("somebody")
-      .mergePatch(LEASES, REF, { metadata: { annotations: { a: "b" } } });
+      .mergePatch(LEASE, REF, { metadata: { annotations: { a: "b" } } });
     await arena.time.run(10_000);
-    await arena.fake.as("somebody").delete(LEASES, REF);
+    await arena.fake.as("somebody").delete(LEASE, REF);
     await arena.time.run(10_000);
     assert.deepEqual([one.elector.isLeader, one.told.length], [true, 1]);
     assert.equal(arena.lease().spec["holderIdentity"], "one");

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { CONFIG_MAP, EVENT } from "../../../operator/api/resources.ts";
 import type { KubeObject } from "../../../operator/kube/api.ts";
 import { Events } from "../../../operator/kube/events.ts";
 import { silentLogger } from "../../../src/base/ports.ts";
 import { configMap } from "../contract/subject.ts";
 import { FakeApi } from "../fake-api.ts";
 import { unreachable } from "../fake/faults.ts";
-import { CONFIG_MAPS, EVENTS } from "../fake/kinds.ts";
 import { VirtualTime } from "../virtual-time.ts";
 
 type Event = KubeObject & {
@@ -33,11 +33,11 @@ class Stage {
   });
 
   make(name: string): Promise<KubeObject> {
-    return this.fake.as("user").create(CONFIG_MAPS, configMap("default", name));
+    return this.fake.as("user").create(CONFIG_MAP, configMap("default", name));
   }
 
   written(): Event[] {
-    return this.fake.store.all(EVENTS) as unknown as Event[];
+    return this.fake.store.all(EVENT) as unknown as Event[];
   }
 }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { CONFIG_MAP, SECRET } from "../../../operator/api/resources.ts";
 import { KubeError, type KubeObject, type WatchEvent } from "../../../operator/kube/api.ts";
 import { Reflector, type ReflectorOptions } from "../../../operator/kube/reflector.ts";
 import { indexByLabel, indexByOwner, keyOf } from "../../../operator/kube/store.ts";
@@ -8,7 +9,6 @@ import { silentLogger } from "../../../src/base/ports.ts";
 import { configMap, present } from "../contract/subject.ts";
 import { FakeApi } from "../fake-api.ts";
 import { unreachable } from "../fake/faults.ts";
-import { CONFIG_MAPS, SECRETS } from "../fake/kinds.ts";
 import { VirtualTime } from "../virtual-time.ts";
 import { WIDGETS, WIDGET_KIND } from "../widgets.ts";
 
@@ -30,7 +30,7 @@ function stage(more: Partial<ReflectorOptions> = {}): Stage {
     time,
     random: new Prng(7),
     logger: silentLogger,
-    resource: CONFIG_MAPS,
+    resource: CONFIG_MAP,
     namespace: "default",
     onTouched: (object) => touched.push(`${keyOf(object)}=${valueOf(object)}`),
     onRestart: (reason) => restarts.push(reason),
@@ -48,14 +48,14 @@ function secret(name: string): KubeObject {
 }
 
 function put(fake: FakeApi, name: string, x: string): Promise<KubeObject> {
-  return fake.as("user").apply(CONFIG_MAPS, configMap("default", name, { x }));
+  return fake.as("user").apply(CONFIG_MAP, configMap("default", name, { x }));
 }
 
 /** What the API server has and what the store has are the same. */
 function assertSame({ fake, reflector }: Stage): void {
   const sorted = (objects: readonly KubeObject[]): string[] =>
     objects.map((object) => `${keyOf(object)}@${object.metadata.resourceVersion}`).toSorted();
-  assert.deepEqual(sorted(reflector.store.all()), sorted(fake.store.all(CONFIG_MAPS)));
+  assert.deepEqual(sorted(reflector.store.all()), sorted(fake.store.all(CONFIG_MAP)));
 }
 
 describe("a reflector", () => {
@@ -69,7 +69,7 @@ describe("a reflector", () => {
     await synced;
     await put(on.fake, "b", "1");
     await put(on.fake, "a", "2");
-    await on.fake.as("user").delete(CONFIG_MAPS, { namespace: "default", name: "b" });
+    await on.fake.as("user").delete(CONFIG_MAP, { namespace: "default", name: "b" });
     await on.time.run(100);
     assert.deepEqual(on.touched, [
       "default/a=1",
@@ -125,7 +125,7 @@ describe("a reflector", () => {
     on.fake.watches.drop();
     await put(on.fake, "kept", "2");
     await put(on.fake, "new", "1");
-    await on.fake.as("user").delete(CONFIG_MAPS, { namespace: "default", name: "gone" });
+    await on.fake.as("user").delete(CONFIG_MAP, { namespace: "default", name: "gone" });
     on.fake.watches.forget();
     await on.time.run(30_000);
     assertSame(on);
@@ -146,7 +146,7 @@ describe("a reflector", () => {
     const first = on.reflector.store.get("default/a");
     on.touched.length = 0;
     on.fake.watches.drop();
-    await on.fake.as("user").delete(CONFIG_MAPS, { namespace: "default", name: "a" });
+    await on.fake.as("user").delete(CONFIG_MAP, { namespace: "default", name: "a" });
     await put(on.fake, "a", "new");
     on.fake.watches.forget();
     await on.time.run(30_000);
@@ -159,7 +159,7 @@ describe("a reflector", () => {
     const user = on.fake.as("user");
     on.reflector.start();
     await on.time.run(5000);
-    for (let at = 0; at < 5; at++) await user.create(SECRETS, secret(`s${at}`));
+    for (let at = 0; at < 5; at++) await user.create(SECRET, secret(`s${at}`));
     await on.time.run(61_000);
     // Everything before the last bookmark is forgotten.
     on.fake.watches.forget();
@@ -217,7 +217,7 @@ describe("a reflector", () => {
     ];
     const user = on.fake.as("user");
     const metadata = { name: "a", namespace: "default", ownerReferences, labels: { team: "one" } };
-    await user.create(CONFIG_MAPS, { ...configMap("default", "a"), metadata });
+    await user.create(CONFIG_MAP, { ...configMap("default", "a"), metadata });
     on.reflector.start();
     await on.time.run(100);
     const names = (word: string): string[] =>
@@ -225,7 +225,7 @@ describe("a reflector", () => {
     assert.deepEqual(names(`owner:${owner.metadata.uid}`), ["a"]);
     assert.deepEqual(names("label:default/team=one"), ["a"]);
     await user.mergePatch(
-      CONFIG_MAPS,
+      CONFIG_MAP,
       { namespace: "default", name: "a" },
       { metadata: { labels: { team: "two" } } },
     );
@@ -234,7 +234,7 @@ describe("a reflector", () => {
       [names("label:default/team=one"), names("label:default/team=two")],
       [[], ["a"]],
     );
-    await user.delete(CONFIG_MAPS, { namespace: "default", name: "a" });
+    await user.delete(CONFIG_MAP, { namespace: "default", name: "a" });
     await on.time.run(100);
     assert.deepEqual(
       [names("label:default/team=two"), names(`owner:${owner.metadata.uid}`)],
@@ -252,7 +252,7 @@ describe("a reflector", () => {
         const name = `o${random.between(0, 6)}`;
         const choice = random.between(0, 10);
         if (choice < 5) await put(on.fake, name, String(step));
-        else if (choice < 7) await user.delete(CONFIG_MAPS, { namespace: "default", name });
+        else if (choice < 7) await user.delete(CONFIG_MAP, { namespace: "default", name });
         else if (choice === 7) on.fake.watches.drop();
         else if (choice === 8) on.fake.watches.forget();
         else
@@ -283,7 +283,7 @@ describe("a reflector", () => {
       time,
       random: new Prng(1),
       logger: silentLogger,
-      resource: CONFIG_MAPS,
+      resource: CONFIG_MAP,
       namespace: "default",
       onTouched: () => {},
     });

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { afterEach, beforeEach, describe, it } from "node:test";
+import { CONFIG_MAP } from "../../../operator/api/resources.ts";
 import { KubeError } from "../../../operator/kube/api.ts";
 import { rejects } from "../contract/subject.ts";
-import { CONFIG_MAPS } from "../fake/kinds.ts";
 import { StubServer, failure, json } from "./stub-server.ts";
 
 describe("a watch", () => {
@@ -38,7 +38,7 @@ describe("a watch", () => {
     const events: string[] = [];
     let error: KubeError | null = null;
     try {
-      for await (const event of client.watch(CONFIG_MAPS, REQUEST, new AbortController().signal)) {
+      for await (const event of client.watch(CONFIG_MAP, REQUEST, new AbortController().signal)) {
         const version =
           event.type === "BOOKMARK" ? event.resourceVersion : event.object.metadata.resourceVersion;
         events.push(`${event.type} ${version}`);
@@ -82,7 +82,7 @@ describe("a watch", () => {
     const client = stub.client();
     stub.answer = (_asked, response) => json(response, 410, failure(410, "Expired", "too old"));
     await rejects(
-      client.watch(CONFIG_MAPS, REQUEST, new AbortController().signal).next(),
+      client.watch(CONFIG_MAP, REQUEST, new AbortController().signal).next(),
       "expired",
     );
   });
@@ -118,7 +118,7 @@ describe("a watch", () => {
     const client = stub.client();
     const stop = new AbortController();
     stub.answer = () => stop.abort();
-    const before = client.watch(CONFIG_MAPS, REQUEST, stop.signal);
+    const before = client.watch(CONFIG_MAP, REQUEST, stop.signal);
     assert.deepEqual(await before.next(), { done: true, value: undefined });
     const late = new AbortController();
     stub.answer = (_asked, response) => {
@@ -126,13 +126,13 @@ describe("a watch", () => {
       response.write(line("ADDED", "6"));
     };
     const events: string[] = [];
-    for await (const { type } of client.watch(CONFIG_MAPS, REQUEST, late.signal)) {
+    for await (const { type } of client.watch(CONFIG_MAP, REQUEST, late.signal)) {
       events.push(type);
       late.abort();
     }
     assert.deepEqual(events, ["ADDED"]);
     stub.asked.length = 0;
-    assert.equal((await client.watch(CONFIG_MAPS, REQUEST, late.signal).next()).done, true);
+    assert.equal((await client.watch(CONFIG_MAP, REQUEST, late.signal).next()).done, true);
     assert.equal(stub.asked.length, 0);
   });
 });

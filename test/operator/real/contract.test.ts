@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import assert from "node:assert/strict";
+import { CONFIG_MAP, NAMESPACE } from "../../../operator/api/resources.ts";
 import type { KubeObject } from "../../../operator/kube/api.ts";
 import { KubeClient } from "../../../operator/kube/client.ts";
 import { Credentials } from "../../../operator/kube/credentials.ts";
@@ -12,7 +13,6 @@ import { ControlPlane } from "../../conformance/support/kubernetes.ts";
 import { until } from "../../conformance/support/tools.ts";
 import { contract } from "../contract.ts";
 import { type Subject, configMap } from "../contract/subject.ts";
-import { CONFIG_MAPS, NAMESPACES } from "../fake/kinds.ts";
 import { WIDGETS, WIDGET_DEFINITION } from "../widgets.ts";
 
 const DEFINITIONS = {
@@ -53,7 +53,7 @@ describe("a kube-apiserver whose state is in Quorate", () => {
   const subject = async (): Promise<Subject> => {
     const namespace = `n${++spaces}`;
     const object = { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } };
-    await client.create(NAMESPACES, object);
+    await client.create(NAMESPACE, object);
     return {
       api: client,
       other,
@@ -69,10 +69,10 @@ describe("a kube-apiserver whose state is in Quorate", () => {
     const names = Array.from({ length: 1_050 }, (_, at) => `c${String(at).padStart(4, "0")}`);
     for (let from = 0; from < names.length; from += 50) {
       const some = names.slice(from, from + 50);
-      await Promise.all(some.map((name) => client.create(CONFIG_MAPS, configMap(namespace, name))));
+      await Promise.all(some.map((name) => client.create(CONFIG_MAP, configMap(namespace, name))));
     }
     reports.length = 0;
-    const { items } = await client.list(CONFIG_MAPS, { namespace });
+    const { items } = await client.list(CONFIG_MAP, { namespace });
     const own = items.map(({ metadata }) => metadata.name).filter((name) => name.startsWith("c"));
     assert.deepEqual(own, names);
     const pages = reports.map(({ verb, resource, status }) => [verb, resource, status]);

@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { CONFIG_MAP, EVENT, LEASE } from "../../../operator/api/resources.ts";
 import type { KubeObject } from "../../../operator/kube/api.ts";
 import { KubeClient } from "../../../operator/kube/client.ts";
 import { Credentials } from "../../../operator/kube/credentials.ts";
@@ -15,7 +16,6 @@ import { Cluster, freePorts } from "../../conformance/support/cluster.ts";
 import { ControlPlane } from "../../conformance/support/kubernetes.ts";
 import { until } from "../../conformance/support/tools.ts";
 import { configMap, present } from "../contract/subject.ts";
-import { CONFIG_MAPS, EVENTS, LEASES } from "../fake/kinds.ts";
 
 const LAUNCHER = fileURLToPath(new URL("../../../node/bin/quorate-operator.js", import.meta.url));
 const REF = { namespace: "default", name: "quorate-operator" };
@@ -91,7 +91,7 @@ describe("the operator's process", () => {
   };
 
   const holder = async (): Promise<string> => {
-    const lease = await client.get<Lease>(LEASES, REF);
+    const lease = await client.get<Lease>(LEASE, REF);
     return lease?.spec.holderIdentity.replace(/_.*/, "") ?? "";
   };
 
@@ -128,7 +128,7 @@ describe("the operator's process", () => {
     );
     const tookMs = performance.now() - began;
     assert.ok(tookMs > 10_000 && tookMs < 20_000, `${tookMs} ms`);
-    const lease = present(await client.get<Lease>(LEASES, REF));
+    const lease = present(await client.get<Lease>(LEASE, REF));
     assert.equal(lease.spec.leaseTransitions, 2);
     await third.end("SIGTERM");
   });
@@ -137,17 +137,17 @@ describe("the operator's process", () => {
     const lone = await start("lone");
     await until("it leads", 30_000, async () => (await holder()) === "lone");
     const ended = once(lone.child, "exit");
-    await client.mergePatch(LEASES, REF, { spec: { holderIdentity: "somebody" } });
+    await client.mergePatch(LEASE, REF, { spec: { holderIdentity: "somebody" } });
     assert.deepEqual(await ended, [1, null], lone.log);
     assert.match(
       lone.log,
       /"reason":"held by somebody".*"msg":"the lease is lost: the process ends"/,
     );
-    await client.delete(LEASES, REF);
+    await client.delete(LEASE, REF);
   });
 
   it("what it says of an object is accepted as an Event, and counted there when it is said again", async () => {
-    const about = await client.create(CONFIG_MAPS, configMap("default", "spoken-of"));
+    const about = await client.create(CONFIG_MAP, configMap("default", "spoken-of"));
     let dropped = 0;
     const events = new Events({
       api: client,
@@ -169,7 +169,7 @@ describe("the operator's process", () => {
     await events.flush();
     await events.flush();
     assert.equal(dropped, 0);
-    const { items } = await client.list<KubeObject & { series?: { count: number } }>(EVENTS, {
+    const { items } = await client.list<KubeObject & { series?: { count: number } }>(EVENT, {
       namespace: "default",
     });
     const own = items.filter(({ metadata }) => metadata.name.startsWith("spoken-of."));
