@@ -63,14 +63,16 @@ export class MemberAdmin implements Admin {
     this.#access = access;
   }
 
-  /** Members have other addresses now. */
+  /** Members have other addresses now, or none: then whatever is asked is rejected. */
   locate(access: AdminAccess): void {
     this.#access = access;
-    this.#client?.setEndpoints(access.members.map(({ client }) => client));
+    if (access.members.length === 0) this.close();
+    else this.#client?.setEndpoints(access.members.map(({ client }) => client));
   }
 
   close(): void {
     this.#client?.close();
+    this.#client = null;
   }
 
   async members(): ReturnType<Admin["members"]> {

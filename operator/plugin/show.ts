@@ -78,7 +78,7 @@ function describeCluster(cluster: QuorateCluster, now: number): string {
       `${status?.readyReplicas ?? 0} of ${spec.replicas ?? 3} ready, leader ${status?.leader ?? "unknown"}`,
     ],
     ["Version", versionText(cluster)],
-    ["Database", status?.dbSize === undefined ? "unknown" : size(Number(status.dbSize))],
+    ["Database", sizeText(status?.dbSize, "unknown")],
     ["Alarms", alarms.length === 0 ? "none" : alarms.join(", ")],
     [
       "Operation",
@@ -130,13 +130,19 @@ function memberTable(members: readonly MemberStatus[]): string {
     member.leader ? "Leader" : member.role,
     member.phase,
     member.ready ? "yes" : "no",
-    member.dbSize === undefined ? "" : size(Number(member.dbSize)),
+    sizeText(member.dbSize, ""),
     member.raftIndex === undefined ? "" : String(member.raftIndex),
     member.node ?? "",
     member.zone ?? "",
     member.reason ?? "",
   ]);
   return columns(titles, rows);
+}
+
+/** A quantity as the operator wrote it, or bytes. */
+function sizeText(quantity: string | number | undefined, missing: string): string {
+  if (quantity === undefined) return missing;
+  return typeof quantity === "number" ? size(quantity) : quantity;
 }
 
 function json(value: unknown): string {

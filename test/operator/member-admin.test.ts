@@ -98,4 +98,19 @@ describe("the port to members", () => {
       admins.close();
     }
   });
+
+  it("bears a cluster whose members are all gone, and finds them when they come back", async () => {
+    await BootCell.with(1, async (cell) => {
+      await cell.seed();
+      const admins = new MemberAdmins();
+      try {
+        assert.equal((await admins.reach("kv", accessTo(cell, 0)).members()).length, 1);
+        const nobody = admins.reach("kv", accessTo(cell));
+        await assert.rejects(nobody.members(), /endpoint/);
+        assert.equal((await admins.reach("kv", accessTo(cell, 0)).members()).length, 1);
+      } finally {
+        admins.close();
+      }
+    });
+  });
 });

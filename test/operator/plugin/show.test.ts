@@ -29,7 +29,7 @@ describe("kubectl quorate status", () => {
       /^Cluster +data\/kv, id cdf818194e3a8c32$/m,
       /^Members +2 of 3 ready, leader kv-1$/m,
       /^Version +0\.1\.0, on the way to 0\.2\.0$/m,
-      /^Database +1\.5 MiB$/m,
+      /^Database +64Mi$/m,
       /^Alarms +NOSPACE$/m,
       /^Operation +Roll kv-2 at AwaitParticipating for 61s: kv-2 is behind$/m,
       /^Backup +nightly 3h ago, revision 17$/m,

@@ -41,7 +41,7 @@ const STATUS: object = {
   version: "0.1.0",
   targetVersion: "0.2.0",
   leader: "kv-1",
-  dbSize: 1_572_864,
+  dbSize: "64Mi",
   alarms: ["NOSPACE"],
   operation: {
     id: "1-7",
