@@ -24,25 +24,28 @@ import { isOwned } from "./drift.ts";
 import type { Facts } from "./facts.ts";
 import type { Journal } from "./journal.ts";
 import { authoritySecret, leafSecret, newAuthority, turnedAuthority } from "./issue.ts";
-import { JOURNAL_KEY, JOURNAL_REVISION, readBootFiles } from "./observe.ts";
+import { JOURNAL_KEY, JOURNAL_REVISION, type Observer, readBootFiles } from "./observe.ts";
+import type { RestorePort } from "./restore-port.ts";
 import { clusterNames } from "./names.ts";
 import type { ConfigMap, Secret, StatefulSet } from "./objects.ts";
+import { performRestore } from "./restoring.ts";
 import { taskStatus } from "./task-status.ts";
 
 interface Actor {
   readonly kube: KubeApi;
   readonly admin: Admin;
+  readonly restores: RestorePort;
   readonly facts: Facts;
 }
 
 /** Rejects with whatever went wrong; the pass begins anew then, from what is. */
 export async function act(
-  kube: KubeApi,
+  { kube, restores }: Observer,
   admin: Admin,
   facts: Facts,
   action: Action,
 ): Promise<void> {
-  const actor: Actor = { kube, admin, facts };
+  const actor: Actor = { kube, admin, facts, restores: restores(kube) };
   switch (action.kind) {
     case "wait":
     case "settled":
@@ -200,7 +203,7 @@ function changed(what: string): KubeError {
 type ObjectAction = Exclude<Action, MemberAction | Destructive | { kind: "wait" | "settled" }>;
 
 async function actOnObjects(actor: Actor, action: ObjectAction): Promise<void> {
-  const { kube, facts } = actor;
+  const { kube, facts, restores } = actor;
   switch (action.kind) {
     case "journal":
       return await writeJournal(actor, action.document);
@@ -212,6 +215,10 @@ async function actOnObjects(actor: Actor, action: ObjectAction): Promise<void> {
         await kube.apply(resource, object);
       }
       return;
+    case "createClaim":
+    case "restoreJob":
+    case "deleteRestoreJob":
+      return await performRestore(kube, restores, facts, action);
     case "makeAuthority": {
       const { certificate, key } = newAuthority(facts.cluster, facts.now);
       const { object } = authoritySecret(facts.cluster, {

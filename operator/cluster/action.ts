@@ -21,6 +21,11 @@ export type Action =
       readonly name: string;
       readonly uid: string;
     }
+  /** Of the pod of this ordinal, before there is one. */
+  | { readonly kind: "createClaim"; readonly ordinal: number }
+  | { readonly kind: "restoreJob" }
+  /** It has ended, and nobody knows with what. */
+  | { readonly kind: "deleteRestoreJob" }
   /** The operator's authority for this cluster. */
   | { readonly kind: "makeAuthority" }
   | { readonly kind: "issue"; readonly leaf: Leaf }

@@ -15,6 +15,7 @@ export function specOf(cluster: QuorateCluster): DefaultedClusterSpec {
 
 /** Between operations, and in those that a wrong spec may have brought to a stop before anything came of them. */
 function mayAdopt(operation: Operation | null): boolean {
+  if (operation?.type === "Restore") return !operation.inPlace;
   return operation === null || operation.type === "Bootstrap" || operation.type === "AddMember";
 }
 

@@ -18,7 +18,7 @@ export function planBirth(facts: Facts): Action {
   if (size === 0) return { kind: "settled" };
   const { latched, adopted } = adopt(spec, generation, firstLatch(facts), null);
   const priorClaims = [...facts.claims.values()].map(({ metadata }) => metadata.uid ?? "");
-  const start = firstOperation(facts, priorClaims);
+  const start = firstOperation(facts, priorClaims, size);
   const document: Journal = {
     version: 1,
     revision: 1,
@@ -26,7 +26,8 @@ export function planBirth(facts: Facts): Action {
     adopted,
     incarnation: 1,
     clusterId: null,
-    size,
+    // No pod may hold the disk that a snapshot is put on.
+    size: start.type === "Restore" ? 0 : size,
     asleep: null,
     boot: {},
     operation: started(start, { counter: 0, adopted }, facts.now, null),
@@ -50,6 +51,23 @@ function firstLatch({ cluster, defaults }: Facts): Latched {
   };
 }
 
-function firstOperation(_facts: Facts, priorClaims: readonly string[]): OperationStart {
-  return { type: "Bootstrap", step: "AwaitPods", priorClaims, nonce: null };
+/** A snapshot is for a cluster that has nothing yet: where there are disks already, they come first. */
+function firstOperation(
+  facts: Facts,
+  priorClaims: readonly string[],
+  size: number,
+): OperationStart {
+  const source = facts.cluster.spec.bootstrap?.restoreFrom;
+  if (source === undefined || priorClaims.length > 0)
+    return { type: "Bootstrap", step: "AwaitPods", priorClaims, nonce: null };
+  return {
+    type: "Restore",
+    step: "MakeDisk",
+    source,
+    inPlace: false,
+    nonce: facts.entropy,
+    size,
+    claimUids: [],
+    restored: null,
+  };
 }

@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import {
   CONFIG_MAP,
+  JOB,
   PERSISTENT_VOLUME_CLAIM,
   POD,
   POD_DISRUPTION_BUDGET,
@@ -19,6 +20,7 @@ import { MemberAdmins } from "../member-admin.ts";
 import type { Action } from "./action.ts";
 import { NEWEST_LAYOUT } from "./component/layout.ts";
 import { CLUSTER_LABEL } from "./names.ts";
+import type { RestorePorts } from "./restore-port.ts";
 import { type ClusterReconciler, reconcileCluster } from "./reconcile.ts";
 
 /** Secrets are not among them: nobody may list those, and passes read the few that matter. */
@@ -29,6 +31,7 @@ const OWNED: readonly Resource[] = [
   CONFIG_MAP,
   SERVICE,
   POD_DISRUPTION_BUDGET,
+  JOB,
 ];
 
 /** Passes wait for members most of the time. */
@@ -54,44 +57,48 @@ const keyOfClusterRef: Source["keysOf"] = (object) => {
   return metadata.namespace === undefined ? [] : [`${metadata.namespace}/${spec.clusterRef.name}`];
 };
 
-export const CLUSTER_CONTROLLER: ControllerDefinition = {
-  name: "clusters",
-  workers: WORKERS,
-  sources: [
-    { resource: QUORATE_CLUSTER, keysOf: ownKey },
-    { resource: QUORATE_TASK, keysOf: keyOfClusterRef },
-    { resource: QUORATE_BACKUP, keysOf: keyOfClusterRef },
-    ...OWNED.map(labelled),
-  ],
-  build: ({ api, config, logger, recorder, time, version }) => {
-    const admins = new MemberAdmins();
-    const reconciler: ClusterReconciler = {
-      kube: api,
-      admins,
-      recorder,
-      defaults: {
-        version,
-        repository: config.repository,
-        layoutRevision: NEWEST_LAYOUT,
-        clusterDomain: config.clusterDomain,
-        operatorNamespace: config.namespace,
-      },
-      now: () => time.wall(),
-      entropy: () => randomUUID(),
-      onAction: ({ namespace, name }, action) => {
-        if (action.kind === "settled" || action.kind === "wait") return;
-        logger.info({ cluster: `${namespace}/${name}`, ...told(action) }, "a step");
-      },
-    };
-    return {
-      reconcile: async (ref) => ({ afterMs: await reconcileCluster(reconciler, ref) }),
-      close: async () => {
-        admins.close();
-        await Promise.resolve();
-      },
-    };
-  },
-};
+/** `restores`: how restores are made, by whoever knows of backups. */
+export function clusterController(restores: RestorePorts): ControllerDefinition {
+  return {
+    name: "clusters",
+    workers: WORKERS,
+    sources: [
+      { resource: QUORATE_CLUSTER, keysOf: ownKey },
+      { resource: QUORATE_TASK, keysOf: keyOfClusterRef },
+      { resource: QUORATE_BACKUP, keysOf: keyOfClusterRef },
+      ...OWNED.map(labelled),
+    ],
+    build: ({ api, config, logger, recorder, time, version }) => {
+      const admins = new MemberAdmins();
+      const reconciler: ClusterReconciler = {
+        kube: api,
+        admins,
+        restores,
+        recorder,
+        defaults: {
+          version,
+          repository: config.repository,
+          layoutRevision: NEWEST_LAYOUT,
+          clusterDomain: config.clusterDomain,
+          operatorNamespace: config.namespace,
+        },
+        now: () => time.wall(),
+        entropy: () => randomUUID(),
+        onAction: ({ namespace, name }, action) => {
+          if (action.kind === "settled" || action.kind === "wait") return;
+          logger.info({ cluster: `${namespace}/${name}`, ...told(action) }, "a step");
+        },
+      };
+      return {
+        reconcile: async (ref) => ({ afterMs: await reconcileCluster(reconciler, ref) }),
+        close: async () => {
+          admins.close();
+          await Promise.resolve();
+        },
+      };
+    },
+  };
+}
 
 /** For the log: what is done, and to whom; never what a Secret holds. */
 function told(action: Action): Record<string, unknown> {

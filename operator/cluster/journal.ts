@@ -3,7 +3,7 @@
  * whatever it announces. An operation says what was intended; whether it was done is always asked of the cluster.
  */
 import type { BootFile } from "../../src/api/boot.ts";
-import type { DefaultedClusterSpec } from "../api/gen/types.ts";
+import type { DefaultedClusterSpec, RestoreSource } from "../api/gen/types.ts";
 import type { MemberReplacement } from "./operation/replace-reasons.ts";
 
 /** What was decided when the cluster was made and stays until the spec says otherwise. */
@@ -143,6 +143,25 @@ export interface RotateAuthorityOperation extends OperationHead {
   readonly type: "RotateAuthority";
 }
 
+export interface RestoreOperation extends OperationHead {
+  readonly type: "Restore";
+  readonly source: RestoreSource;
+  /** A running cluster goes back to it; else a new one begins with it. */
+  readonly inPlace: boolean;
+  /** Names the restore for ever. */
+  readonly nonce: string;
+  /** Pods that there shall be afterwards. */
+  readonly size: number;
+  /** Of the disks of all but ordinal 0: a person has given them up. */
+  readonly claimUids: readonly string[];
+  /** What the Job told; null before it succeeded. */
+  readonly restored: {
+    readonly clusterId: string;
+    readonly memberId: string;
+    readonly revision: number;
+  } | null;
+}
+
 export type Operation =
   | BootstrapOperation
   | AddMemberOperation
@@ -159,7 +178,8 @@ export type Operation =
   | MoveLeaderOperation
   | DowngradeOperation
   | RecoverQuorumOperation
-  | RotateAuthorityOperation;
+  | RotateAuthorityOperation
+  | RestoreOperation;
 
 export type OperationType = Operation["type"];
 

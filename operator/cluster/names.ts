@@ -54,6 +54,11 @@ export function claimName(cluster: string, ordinal: number): string {
   return `data-${podName(cluster, ordinal)}`;
 }
 
+/** A restore has one Job, whoever makes it. */
+export function restoreJobName(cluster: string, nonce: string): string {
+  return `${cluster}-restore-${digestOf(nonce).slice(0, 8)}`;
+}
+
 /** The ordinal of a pod of this cluster; null for any other name. `kv-10` comes after `kv-9`: numbers, never text. */
 export function ordinalOf(cluster: string, pod: string): number | null {
   if (!pod.startsWith(`${cluster}-`)) return null;

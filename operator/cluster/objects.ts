@@ -39,6 +39,7 @@ export interface Pod extends KubeObject {
 export interface Claim extends KubeObject {
   spec?: {
     accessModes?: readonly string[];
+    volumeMode?: string;
     storageClassName?: string;
     volumeName?: string;
     resources?: { requests?: { storage?: string } };

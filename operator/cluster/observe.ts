@@ -40,13 +40,16 @@ import {
   claimOrdinalOf,
   clusterNames,
   ordinalOf,
+  restoreJobName,
 } from "./names.ts";
 import type { Claim, ConfigMap, Node, Pod, Secret, StatefulSet } from "./objects.ts";
+import type { RestorePorts, RestoreProgress } from "./restore-port.ts";
 import { expandableClasses, strandedClaims } from "./volumes.ts";
 
 export interface Observer {
   readonly kube: KubeApi;
   readonly admins: AdminPool;
+  readonly restores: RestorePorts;
   readonly defaults: OperatorDefaults;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -119,6 +122,7 @@ export async function observe(observer: Observer, cluster: QuorateCluster): Prom
     ...members,
     secrets,
     zones: nodes,
+    restore: await readRestore(observer, cluster, journal),
     expandable: await expandableClasses(kube, spec, ownClaims),
     hashes: await askHashes(admin, journal, access.members),
     strandedClaims: await strandedClaims(kube, ownPods, ownClaims),
@@ -319,6 +323,18 @@ async function askMembers(
     attempt(admin.alarms()),
   ]);
   return { members, memberList, alarms };
+}
+
+async function readRestore(
+  { kube, restores }: Observer,
+  { metadata }: QuorateCluster,
+  journal: StoredJournal | null,
+): Promise<RestoreProgress | null> {
+  const operation = journal?.document.operation;
+  if (operation?.type !== "Restore" || operation.restored !== null) return null;
+  const { name, namespace = "" } = metadata;
+  const job = { namespace, name: restoreJobName(name, operation.nonce) };
+  return await restores(kube).progress(job, operation.source);
 }
 
 /** Only while members are compared: it reads all that they have. */

@@ -25,6 +25,7 @@ import {
   planTaskStatus,
 } from "./operation/tasks.ts";
 import { planGrowVolumes, planGrowth } from "./operation/volumes.ts";
+import { planRestore } from "./operation/restore.ts";
 import { planBootstrap } from "./operation/bootstrap.ts";
 import { planAddMember } from "./operation/join.ts";
 import { planRecreatePod } from "./operation/recreate-pod.ts";
@@ -135,6 +136,8 @@ function planOperation(view: View, operation: Operation): Action {
       return planDowngrade(view, operation);
     case "RecoverQuorum":
       return planRecoverQuorum(view, operation);
+    case "Restore":
+      return planRestore(view, operation);
     case "RotateAuthority":
       return planRotateAuthority(view, operation);
     default:

@@ -49,7 +49,7 @@ export async function reconcileCluster(
     );
     reconciler.onAction?.(ref, action);
     // A status that cannot be written keeps nothing from being mended.
-    await act(kube, admin, facts, action);
+    await act(reconciler, admin, facts, action);
     if (told !== null) throw told.thrown;
     return nextPass(action);
   } catch (thrown) {

@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { PERSISTENT_VOLUME_CLAIM, POD, STATEFUL_SET } from "../../operator/api/resources.ts";
 import type { Claim } from "../../operator/cluster/objects.ts";
 import { NAMESPACE } from "./world/world.ts";
-import type { Sandbox } from "./world/sandbox.ts";
+import { Sandbox } from "./world/sandbox.ts";
 import { MINUTE, lineageOf, seatOf, settled, voters } from "./world/settled.ts";
 
 function idOf(sandbox: Sandbox, pod: string): string {
@@ -174,6 +174,70 @@ describe("a task", () => {
       assert.notEqual(lineageOf(sandbox).clusterId, before);
       assert.equal(voters(sandbox), 3);
       assert.equal(sandbox.condition("QuorumLost"), "False");
+    });
+  });
+});
+
+describe("a restore", () => {
+  const source = { pvc: { claimName: "shelf", path: "kv.db" } };
+  const shelve = ({ api }: Sandbox): void => {
+    const metadata = { name: "shelf", namespace: NAMESPACE };
+    api.store.create(
+      PERSISTENT_VOLUME_CLAIM,
+      { apiVersion: "v1", kind: "PersistentVolumeClaim", metadata },
+      "person",
+    );
+  };
+
+  it("is what a new cluster begins with, and the others join it", async () => {
+    const sandbox = new Sandbox(21);
+    const stop = new AbortController();
+    shelve(sandbox);
+    sandbox.restores.snapshot = [7, 8, 9];
+    sandbox.create({ replicas: 3, bootstrap: { restoreFrom: source } });
+    const operating = sandbox.operate(sandbox.reconciler(), stop.signal);
+    await sandbox.time.until("restored", 10 * MINUTE, () => sandbox.isSettled(3));
+    assert.ok([7, 8, 9].every((id) => lineageOf(sandbox).has(id)));
+    assert.equal(voters(sandbox), 3);
+    stop.abort();
+    await sandbox.time.run(10);
+    await operating;
+  });
+
+  it("in place stops the members, and wipes the other disks only when it has succeeded", async () => {
+    await settled(22, async (sandbox) => {
+      shelve(sandbox);
+      sandbox.restores.snapshot = [7];
+      const before = lineageOf(sandbox).clusterId;
+      sandbox.task("back", { restore: { from: source, acknowledgeDataLoss: true } });
+      await sandbox.time.until("restored", 10 * MINUTE, () => {
+        return sandbox.taskStatus("back")?.phase === "Complete";
+      });
+      await sandbox.time.until("whole", 10 * MINUTE, () => sandbox.isSettled(3));
+      assert.ok(lineageOf(sandbox).has(7));
+      assert.notEqual(lineageOf(sandbox).clusterId, before);
+      assert.equal(sandbox.journal?.incarnation, 2);
+      const kinds = sandbox.actions.map(({ kind }) => kind);
+      assert.ok(kinds.indexOf("deleteClaim") > kinds.indexOf("restoreJob"));
+    });
+  });
+
+  it("that fails in place leaves the members with what they had", async () => {
+    await settled(23, async (sandbox) => {
+      shelve(sandbox);
+      sandbox.restores.failure = "the file is not what was stored";
+      const before = lineageOf(sandbox).clusterId;
+      sandbox.task("back", { restore: { from: source, acknowledgeDataLoss: true } });
+      await sandbox.time.until("failed", 10 * MINUTE, () => {
+        return sandbox.taskStatus("back")?.phase === "Failed";
+      });
+      await sandbox.time.until("as before", 10 * MINUTE, () => sandbox.isSettled(3));
+      assert.equal(lineageOf(sandbox).clusterId, before);
+      assert.equal(voters(sandbox), 3);
+      assert.deepEqual(
+        sandbox.actions.filter(({ kind }) => kind === "deleteClaim"),
+        [],
+      );
     });
   });
 });

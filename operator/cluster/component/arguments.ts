@@ -4,7 +4,7 @@ import { quotaBackendBytes } from "../../api/apply-defaults.ts";
 import { durationMs } from "../../api/duration.ts";
 import type { Latched } from "../journal.ts";
 import { CLIENT_PORT, type ClusterKey, PEER_PORT, PROBE_PORT, podHost } from "../names.ts";
-import { BOOT_DIR, DATA_DIR, PEER_TLS_DIR, SERVER_TLS_DIR } from "./layout.ts";
+import { BOOT_DIR, MEMBER_DIR, PEER_TLS_DIR, SERVER_TLS_DIR } from "./layout.ts";
 
 export function buildArguments(
   key: ClusterKey,
@@ -17,7 +17,7 @@ export function buildArguments(
   return [
     `--boot-dir=${BOOT_DIR}`,
     "--name=$(POD_NAME)",
-    `--data-dir=${DATA_DIR}/data`,
+    `--data-dir=${MEMBER_DIR}`,
     `--listen-client-urls=${scheme}://0.0.0.0:${CLIENT_PORT}`,
     `--advertise-client-urls=${scheme}://${host}:${CLIENT_PORT}`,
     `--listen-peer-urls=${scheme}://0.0.0.0:${PEER_PORT}`,

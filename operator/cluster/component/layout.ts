@@ -4,7 +4,9 @@
 export const LAYOUTS: ReadonlySet<string> = new Set(["v1"]);
 export const NEWEST_LAYOUT = "v1";
 
+/** Where the volume is mounted, and the folder of the member on it: a file system may have entries of its own at its root. */
 export const DATA_DIR = "/var/lib/quorate";
+export const MEMBER_DIR = "/var/lib/quorate/data";
 export const BOOT_DIR = "/etc/quorate/boot";
 export const SERVER_TLS_DIR = "/etc/quorate/tls/server";
 export const PEER_TLS_DIR = "/etc/quorate/tls/peer";

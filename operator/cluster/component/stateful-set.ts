@@ -7,6 +7,7 @@ import type { DefaultedClusterSpec, QuorateCluster } from "../../api/gen/types.t
 import type { KubeObject } from "../../kube/api.ts";
 import type { AppliedObject } from "../action.ts";
 import type { Latched } from "../journal.ts";
+import type { Claim } from "../objects.ts";
 import { present } from "../../../src/base/assert.ts";
 import {
   CLIENT_PORT,
@@ -49,7 +50,7 @@ export function buildStatefulSet(input: StatefulSetInput): AppliedObject {
       persistentVolumeClaimRetentionPolicy: { whenDeleted: "Retain", whenScaled: "Retain" },
       selector: { matchLabels: selectorOf(name) },
       template: buildTemplate(input),
-      volumeClaimTemplates: [buildClaimTemplate(cluster, spec, claimSize)],
+      volumeClaimTemplates: [buildClaim(cluster, spec, claimSize)],
     },
   });
   return { resource, object: withReplicas(object, replicas) };
@@ -62,11 +63,12 @@ function withReplicas(object: KubeObject, replicas: number): KubeObject {
   return scaled;
 }
 
-function buildClaimTemplate(
+/** As the StatefulSet controller makes them, under the name of the template. */
+export function buildClaim(
   { metadata }: QuorateCluster,
   { storage }: DefaultedClusterSpec,
   size: string | number,
-): object {
+): Claim {
   const { storageClassName, accessMode } = storage;
   return {
     apiVersion: "v1",
@@ -76,7 +78,7 @@ function buildClaimTemplate(
       accessModes: [accessMode],
       volumeMode: "Filesystem",
       ...(storageClassName === undefined ? {} : { storageClassName }),
-      resources: { requests: { storage: size } },
+      resources: { requests: { storage: String(size) } },
     },
   };
 }

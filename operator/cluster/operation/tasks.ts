@@ -8,6 +8,7 @@ import { finished, revised } from "../journal.ts";
 import { begin, finish } from "../step.ts";
 import { isOver } from "../task-status.ts";
 import { type Place, type View, placeOf } from "../view.ts";
+import { podName } from "../names.ts";
 import { isTerminating } from "../objects.ts";
 import { raisedFences } from "./recover-quorum.ts";
 import { beginReplacement } from "./repair.ts";
@@ -74,7 +75,7 @@ function nextTask({ facts, journal }: View): QuorateTask | null {
 export function planRescue(view: View): Action | null {
   const task = nextTask(view);
   if (task?.spec.recoverQuorum !== undefined) return beginRecovery(view, task);
-  return null;
+  return task?.spec.restore === undefined ? null : beginRestore(view, task);
 }
 
 export function planTask(view: View): Action | null {
@@ -155,6 +156,32 @@ function beginRecovery(view: View, task: QuorateTask): Action {
     view,
     { type: "RecoverQuorum", step: "RaiseFences", member: survivor, nonce, claimUids },
     raisedFences(view, place, nonce),
+    task.metadata.uid ?? "",
+  );
+}
+
+/** In place: the members stop first. */
+function beginRestore(view: View, task: QuorateTask): Action {
+  const { from: source, acknowledgeDataLoss } = present(task.spec.restore, "the task is a restore");
+  if (!acknowledgeDataLoss) return refuse(view, task, "acknowledgeDataLoss is not true");
+  const seed = podName(view.facts.cluster.metadata.name, 0);
+  const claimUids = view.places.flatMap(({ name, claim }) =>
+    name === seed || claim === null ? [] : [claim.metadata.uid ?? ""],
+  );
+  const { size, asleep } = view.journal;
+  return begin(
+    view,
+    {
+      type: "Restore",
+      step: "StopMembers",
+      source,
+      inPlace: true,
+      nonce: view.facts.entropy,
+      size: size === 0 ? (asleep ?? view.spec.replicas) : size,
+      claimUids,
+      restored: null,
+    },
+    { size: 0, asleep: null },
     task.metadata.uid ?? "",
   );
 }

@@ -13,7 +13,7 @@ export interface Seat {
   readonly name: string;
 }
 
-type Entry =
+export type Entry =
   | { readonly kind: "write"; readonly id: number }
   | { readonly kind: "seats"; readonly seats: readonly Seat[] };
 

@@ -18,6 +18,8 @@ import { FakeApi } from "../fake-api.ts";
 import { customKind } from "../fake/kinds.ts";
 import { VirtualTime } from "../virtual-time.ts";
 import { type AdminHook, ModelAdmins } from "./model-admin.ts";
+import { Restores as RestoreJobs } from "../../../operator/backup/restores.ts";
+import { Restores } from "./restores.ts";
 import { StatefulSets } from "./stateful-sets.ts";
 import { NAMESPACE, VERSION, World } from "./world.ts";
 
@@ -34,6 +36,7 @@ export class Sandbox {
   readonly random: Prng;
   readonly api: FakeApi;
   readonly world: World;
+  readonly restores: Restores;
   readonly actions: Action[] = [];
   readonly events: EventTold[] = [];
   readonly failures: unknown[] = [];
@@ -51,6 +54,8 @@ export class Sandbox {
     this.world = new World(this.api, this.time, this.random.fork("world"), CLUSTER);
     new StatefulSets(this.api, this.time).start();
     this.world.start();
+    this.restores = new Restores(this);
+    this.restores.start();
   }
 
   create(spec: Partial<QuorateClusterSpec> = {}): void {
@@ -108,6 +113,7 @@ export class Sandbox {
     return {
       kube: this.api.operator,
       admins: new ModelAdmins(this.world, hook),
+      restores: (kube) => new RestoreJobs(kube),
       defaults: {
         version: VERSION,
         repository: "example.org/quorate",

@@ -376,7 +376,8 @@ function identityOf(
   };
 }
 
-function clusterIdOf(nonce: string): string {
+/** No two nonces make the same cluster. */
+export function clusterIdOf(nonce: string): string {
   const digits = createHash("sha256").update(nonce).digest("hex").slice(0, 15);
   return BigInt(`0x${digits}`).toString(16);
 }

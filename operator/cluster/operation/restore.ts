@@ -1,0 +1,114 @@
+/**
+ * A cluster begins with a snapshot, or goes back to one: a Job puts it on the disk of ordinal 0 while no member runs, the pod of
+ * ordinal 0 finds data, and the others join it. Nothing that was there is given up before the Job has succeeded.
+ */
+import type { BootFile } from "../../../src/api/boot.ts";
+import { unreachable } from "../../../src/base/assert.ts";
+import { type Action, stalled, wait } from "../action.ts";
+import type { Journal, RestoreOperation } from "../journal.ts";
+import { claimName, podName } from "../names.ts";
+import { isTerminating } from "../objects.ts";
+import type { RestoredCluster } from "../restore-port.ts";
+import { finish, proceed } from "../step.ts";
+import { type View, placeOf } from "../view.ts";
+import { describePod } from "./describe.ts";
+
+function seedOf({ facts }: View): string {
+  return podName(facts.cluster.metadata.name, 0);
+}
+
+export function planRestore(view: View, operation: RestoreOperation): Action {
+  return operation.restored === null
+    ? planJob(view, operation)
+    : planStart(view, operation, operation.restored);
+}
+
+function planJob(view: View, operation: RestoreOperation): Action {
+  const { facts } = view;
+  if (facts.pods.size > 0)
+    return wait("AwaitPodsGone", `${facts.pods.size} pods have not stopped yet`);
+  const claim = facts.claims.get(claimName(facts.cluster.metadata.name, 0));
+  if (claim === undefined) return { kind: "createClaim", ordinal: 0 };
+  if (isTerminating(claim))
+    return wait("AwaitDiskGone", "the old claim of ordinal 0 has not gone yet");
+  const { restore } = facts;
+  if (restore === null) return wait("AwaitJob", "the restore has not been looked at yet");
+  switch (restore.kind) {
+    case "absent": {
+      const { obstacle } = restore;
+      if (obstacle === null) return { kind: "restoreJob" };
+      return obstacle.lasting
+        ? fail(view, operation, obstacle.reason, obstacle.message)
+        : stalled(obstacle.reason, obstacle.message);
+    }
+    case "lost":
+      return { kind: "deleteRestoreJob" };
+    case "running": {
+      const note = restore.note === "" ? "" : `: ${restore.note}`;
+      return wait("AwaitJob", `the snapshot is being restored${note}`);
+    }
+    case "failed":
+      return fail(view, operation, restore.reason, restore.message);
+    case "succeeded":
+      return takeOver(view, operation, restore.result);
+    default:
+      return unreachable(restore);
+  }
+}
+
+/** In place the members start again with what they had; a new cluster has nothing to start with. */
+function fail(view: View, operation: RestoreOperation, reason: string, message: string): Action {
+  if (operation.inPlace)
+    return finish(view, "Failed", `${message}. The members start again with what they had`, {
+      size: operation.size,
+    });
+  return stalled(reason, `${message}. Delete the cluster, and make it again with another source`);
+}
+
+/** From here on what was before is the past: fences keep it out. */
+function takeOver(view: View, operation: RestoreOperation, result: RestoredCluster): Action {
+  const { clusterId, memberId, revision } = result;
+  const incarnation = incarnationOf(view.journal, operation);
+  const boot: Record<string, BootFile> = {};
+  for (const { name } of view.places)
+    boot[name] = { ticket: null, fence: { incarnation, clusterId, memberId: null } };
+  boot[seedOf(view)] = { ticket: null, fence: { incarnation, clusterId, memberId } };
+  const restored = { clusterId, memberId, revision };
+  return proceed(
+    view,
+    operation,
+    { step: "StartSeed", restored },
+    { incarnation, clusterId, boot, rootPassword: null },
+  );
+}
+
+/** That the restored member belongs to. */
+export function incarnationOf(journal: Journal, { inPlace }: RestoreOperation): number {
+  return inPlace ? journal.incarnation + 1 : journal.incarnation;
+}
+
+function planStart(
+  view: View,
+  operation: RestoreOperation,
+  restored: NonNullable<RestoreOperation["restored"]>,
+): Action {
+  for (const { claim } of view.places) {
+    if (claim === null || !operation.claimUids.includes(claim.metadata.uid ?? "")) continue;
+    if (isTerminating(claim))
+      return wait("AwaitDiskGone", `the claim ${claim.metadata.name} has not gone yet`);
+    const { name, uid = "" } = claim.metadata;
+    return { kind: "deleteClaim", name, uid, vacated: null };
+  }
+  if (view.journal.size < operation.size)
+    return proceed(view, operation, { step: "StartSeed" }, { size: operation.size });
+  const seed = placeOf(view, seedOf(view));
+  if (seed === null || !seed.participates) {
+    const why = seed === null ? "it has no pod" : describePod(view, seed);
+    return wait("AwaitSeed", `${seedOf(view)} does not serve what was restored yet: ${why}`);
+  }
+  return finish(
+    view,
+    "Done",
+    `restored cluster ${restored.clusterId} at revision ${restored.revision}`,
+  );
+}

@@ -1,0 +1,62 @@
+/** What a cluster asks of restores; operator/backup answers it. */
+import type { DefaultedImageSpec, RestoreSource } from "../api/gen/types.ts";
+import type { KubeApi, ObjectRef, OwnerReference } from "../kube/api.ts";
+
+/** Everything that the Job has to know; made again from the journal at any time, and the same then. */
+export interface RestoreOrder {
+  readonly namespace: string;
+  /** Of the Job. */
+  readonly name: string;
+  readonly owner: OwnerReference;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly source: RestoreSource;
+  /** Of the members, with its tag. */
+  readonly image: string;
+  readonly pull: DefaultedImageSpec;
+  /** Of ordinal 0, where its volume is mounted in members, and the member's folder on it. */
+  readonly claimName: string;
+  readonly mountPath: string;
+  readonly dataDir: string;
+  /** Names this restore for ever. */
+  readonly nonce: string;
+  /** Data that are there are put aside; without it they are refused. */
+  readonly inPlace: boolean;
+  readonly member: string;
+  readonly peerUrl: string;
+  /** `--initial-cluster-token` of the members. */
+  readonly token: string;
+  /** That the restored member belongs to. */
+  readonly incarnation: number;
+}
+
+export type RestoreProgress =
+  /** No Job yet. `obstacle`: why none can be made; `lasting`: another source has to be named. */
+  | { readonly kind: "absent"; readonly obstacle: RestoreObstacle | null }
+  | { readonly kind: "running"; readonly note: string }
+  /** It has ended well, and nobody knows with what result: to be deleted, and made again. */
+  | { readonly kind: "lost" }
+  | { readonly kind: "failed"; readonly reason: string; readonly message: string }
+  | { readonly kind: "succeeded"; readonly result: RestoredCluster };
+
+export interface RestoreObstacle {
+  readonly reason: string;
+  readonly message: string;
+  readonly lasting: boolean;
+}
+
+/** Ids in hexadecimal. */
+export interface RestoredCluster {
+  readonly clusterId: string;
+  readonly memberId: string;
+  readonly revision: number;
+}
+
+export interface RestorePort {
+  /** Reads live state only. */
+  progress(job: ObjectRef, source: RestoreSource): Promise<RestoreProgress>;
+  /** Creates the Job. Rejects where its source is not there any more. */
+  start(order: RestoreOrder): Promise<void>;
+  drop(job: ObjectRef): Promise<void>;
+}
+
+export type RestorePorts = (kube: KubeApi) => RestorePort;

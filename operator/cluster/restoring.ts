@@ -1,0 +1,70 @@
+/** What a restore has made and deleted: the disk of ordinal 0 and the Job that fills it. */
+import { present, unreachable } from "../../src/base/assert.ts";
+import { PERSISTENT_VOLUME_CLAIM } from "../api/resources.ts";
+import type { KubeApi } from "../kube/api.ts";
+import type { Action } from "./action.ts";
+import { DATA_DIR, MEMBER_DIR } from "./component/layout.ts";
+import { ownerOf } from "./component/owned.ts";
+import { buildClaim, imageOf } from "./component/stateful-set.ts";
+import type { Facts } from "./facts.ts";
+import type { Journal, RestoreOperation } from "./journal.ts";
+import { claimName, labelsOf, podName, restoreJobName } from "./names.ts";
+import { incarnationOf } from "./operation/restore.ts";
+import type { RestoreOrder, RestorePort } from "./restore-port.ts";
+import { peerUrlOf } from "./view.ts";
+
+export type RestoreAction = Extract<
+  Action,
+  { kind: "createClaim" | "restoreJob" | "deleteRestoreJob" }
+>;
+
+export async function performRestore(
+  kube: KubeApi,
+  restores: RestorePort,
+  facts: Facts,
+  action: RestoreAction,
+): Promise<void> {
+  const { cluster } = facts;
+  const { name, namespace = "" } = cluster.metadata;
+  const { document } = present(facts.journal, "a restore has a journal");
+  const { operation, adopted } = document;
+  if (operation?.type !== "Restore") return;
+  switch (action.kind) {
+    case "createClaim": {
+      const claim = buildClaim(cluster, adopted.spec, adopted.spec.storage.size);
+      claim.metadata = { ...claim.metadata, namespace, name: claimName(name, action.ordinal) };
+      await kube.create(PERSISTENT_VOLUME_CLAIM, claim);
+      return;
+    }
+    case "restoreJob":
+      return await restores.start(orderOf(facts, document, operation));
+    case "deleteRestoreJob":
+      return await restores.drop({ namespace, name: restoreJobName(name, operation.nonce) });
+    default:
+      return unreachable(action);
+  }
+}
+
+function orderOf(facts: Facts, journal: Journal, operation: RestoreOperation): RestoreOrder {
+  const { cluster } = facts;
+  const { name, namespace = "" } = cluster.metadata;
+  const { adopted, latched } = journal;
+  return {
+    namespace,
+    name: restoreJobName(name, operation.nonce),
+    owner: ownerOf(cluster),
+    labels: labelsOf(name),
+    source: operation.source,
+    image: imageOf(adopted.spec, latched),
+    pull: adopted.spec.image,
+    claimName: claimName(name, 0),
+    mountPath: DATA_DIR,
+    dataDir: MEMBER_DIR,
+    nonce: operation.nonce,
+    inPlace: operation.inPlace,
+    member: podName(name, 0),
+    peerUrl: peerUrlOf(facts, journal, 0),
+    token: `${namespace}/${name}`,
+    incarnation: incarnationOf(journal, operation),
+  };
+}
