@@ -17,7 +17,8 @@ export interface OperatorConfig {
     readonly name: string;
     readonly times: LeaseTimes;
   } | null;
-  readonly metrics: { readonly host: string; readonly port: number };
+  /** Host null: every address, of whatever family the machine has. */
+  readonly metrics: { readonly host: string | null; readonly port: number };
   readonly logLevel: string;
   /** Passes at a time, of each controller. */
   readonly workers: number;
@@ -122,7 +123,7 @@ export function readConfig(args: readonly string[], around: Surroundings): Opera
     namespace,
     instance: env["POD_NAME"] || hostname(),
     election: truth("leader-elect", flag) ? election : null,
-    metrics: { host: flag("metrics-host") || "::", port: integer("metrics-port", flag, 0, 65_535) },
+    metrics: { host: flag("metrics-host") || null, port: integer("metrics-port", flag, 0, 65_535) },
     logLevel,
     workers: integer("workers", flag, 1, 100),
     operatorImage,

@@ -5,7 +5,7 @@ import type { Logger, Random } from "../src/base/ports.ts";
 import { QUORATE_VERSION } from "../src/base/version.ts";
 import type { OperatorConfig } from "./config.ts";
 import type { BuiltController, ControllerDefinition } from "./context.ts";
-import type { KubeApi } from "./kube/api.ts";
+import { type KubeApi, KubeError } from "./kube/api.ts";
 import { Controller } from "./kube/controller.ts";
 import { Elector } from "./kube/election.ts";
 import { Events } from "./kube/events.ts";
@@ -126,8 +126,7 @@ export class Operator {
         onEnd: (key, seconds, error) => {
           observe.onEnd(key, seconds, error);
           if (error === null) return;
-          const { message: reason, stack } = QuorateError.from(error);
-          logger.warn({ controller: name, key, reason, stack }, "a pass failed and is repeated");
+          logFailure(logger, { controller: name, key }, error);
         },
       },
     });
@@ -172,4 +171,17 @@ export class Operator {
         ({ controller }) => `controller ${controller.name} does not yet see all that it watches`,
       );
   }
+}
+
+/** What Kubernetes refuses speaks for itself; a stack is for what we did not expect. */
+function logFailure(logger: Logger, fields: object, error: unknown): void {
+  if (error instanceof KubeError) {
+    const { code, message: reason } = error;
+    // Somebody else wrote in between: the next pass sees what.
+    if (code === "conflict") logger.debug({ ...fields, reason }, "a pass is repeated");
+    else logger.warn({ ...fields, code, reason }, "a pass failed and is repeated");
+    return;
+  }
+  const { message: reason, stack } = QuorateError.from(error);
+  logger.warn({ ...fields, reason, stack }, "a pass failed and is repeated");
 }

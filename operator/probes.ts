@@ -7,7 +7,8 @@ import type { Registry } from "prom-client";
 export type Check = () => readonly string[];
 
 export interface ProbeOptions {
-  readonly host: string;
+  /** Null: every address, of whatever family the machine has. */
+  readonly host: string | null;
   /** 0: any that is free. */
   readonly port: number;
   readonly live: Check;
@@ -33,7 +34,10 @@ export async function serveProbes(options: ProbeOptions): Promise<Probes> {
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen(options.port, options.host, resolve);
+    server.listen(
+      { port: options.port, ...(options.host === null ? {} : { host: options.host }) },
+      resolve,
+    );
   });
   return { port: (server.address() as AddressInfo).port, close: () => closed(server) };
 }

@@ -33,7 +33,7 @@ export interface QueueObserver {
   onEnd(key: string, seconds: number, error: unknown): void;
 }
 
-const BACKOFF: Backoff = { firstMs: 100, longestMs: 5 * 60_000 };
+const BACKOFF: Backoff = { firstMs: 100, longestMs: 60_000 };
 const RATE = { burst: 100, perSecond: 20 };
 
 interface Item {

@@ -97,8 +97,7 @@ export class Transport {
     try {
       return await this.#once(outgoing, access, deadline);
     } catch (thrown) {
-      const stale = outgoing.method === "GET" && thrown instanceof errors.SocketError;
-      if (!stale || deadline.signal.aborted) throw thrown;
+      if (outgoing.method !== "GET" || !isClosed(thrown) || deadline.signal.aborted) throw thrown;
       return await this.#once(outgoing, access, deadline);
     }
   }
@@ -165,6 +164,12 @@ class Deadline {
     }
     return unreachableError(thrown);
   }
+}
+
+function isClosed(thrown: unknown): boolean {
+  if (thrown instanceof errors.SocketError) return true;
+  const code = thrown instanceof Error && "code" in thrown ? thrown.code : null;
+  return code === "ECONNRESET" || code === "EPIPE";
 }
 
 /** A connection that failed. */

@@ -29,7 +29,7 @@ describe("the operator's configuration", () => {
         name: "quorate-operator",
         times: { leaseMs: 15_000, renewDeadlineMs: 10_000, retryMs: 2_000 },
       },
-      metrics: { host: "::", port: 8080 },
+      metrics: { host: null, port: 8080 },
       logLevel: "info",
       workers: 4,
       operatorImage: null,
