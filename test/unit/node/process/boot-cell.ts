@@ -153,11 +153,15 @@ export function ticket(
 }
 
 /** Names the place of member `at` in the cluster of member 0, once those before it count; its id in hexadecimal. */
-export async function addMember(cell: BootCell, at: number): Promise<string> {
+export async function addMember(
+  cell: BootCell,
+  at: number,
+  more: { readonly isLearner?: boolean } = {},
+): Promise<string> {
   let id = "";
   await until(`the cluster takes m${at}`, 15_000, async () => {
     const answer = await withClient(cell.member(0), (client) =>
-      client.call("Cluster/MemberAdd", { peerURLs: [cell.member(at).peerUrl] }, 10_000),
+      client.call("Cluster/MemberAdd", { peerURLs: [cell.member(at).peerUrl], ...more }, 10_000),
     ).catch((error: unknown) => {
       if (/not enough started members/.test(String(error))) return null;
       throw error;

@@ -4,6 +4,8 @@ import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 
+import { AlarmAction, AlarmType } from "../../../../src/api/gen/maintenance.ts";
+import { until } from "../../../conformance/support/tools.ts";
 import { addMember, BootCell, grow, ticket } from "./boot-cell.ts";
 import { flip, largestTable, storeOf } from "./damage.ts";
 import { awaitCaughtUp, putMany, readAll, withClient } from "./support.ts";
@@ -113,6 +115,45 @@ describe("a member with an empty disk", () => {
       const { reason } = await cell.awaitPhase(1, "AwaitingTicket");
       // Alone of two, the other cannot lead, and still says whom it knows.
       assert.match(reason, new RegExp(`member ${id} has started before`));
+    });
+  });
+});
+
+describe("/ready", () => {
+  it("is no for a learner, for who is without a leader, and for whose data are wrong", async () => {
+    await BootCell.with(2, async (cell) => {
+      await cell.seed();
+      cell.write(1, { ticket: ticket("join", "join-1", cell.cluster(0, 1)), fence: null });
+      await addMember(cell, 1, { isLearner: true });
+      cell.start(1);
+      const unready = async (at: number, why: RegExp): Promise<void> => {
+        await until(`m${at} says ${why}`, 15_000, async () => {
+          const answer = await cell.get(at, "/ready").catch(() => null);
+          return answer?.status === 503 && why.test(answer.body);
+        });
+      };
+      await unready(1, /^this member is a learner$/m);
+      const { memberId } = await cell.awaitPhase(1, "Running");
+      const memberID = BigInt(`0x${memberId}`).toString();
+      await withClient(cell.member(0), async (client) => {
+        await until("it is promoted", 15_000, () => {
+          const promoted = client.call("Cluster/MemberPromote", { ID: memberID });
+          return promoted.then(
+            () => true,
+            () => false,
+          );
+        });
+        await cell.awaitReady(1);
+        const alarm = { action: AlarmAction.activate, memberID, alarm: AlarmType.corrupt };
+        await client.call("Maintenance/Alarm", alarm);
+        await unready(1, /^alarm CORRUPT of this member$/m);
+        assert.equal((await cell.get(0, "/ready")).status, 200, "it is not this one's");
+        await client.call("Maintenance/Alarm", { ...alarm, action: AlarmAction.deactivate });
+        await cell.awaitReady(1);
+      });
+      await cell.member(0).stop("SIGKILL");
+      await unready(1, /^there is no leader$/m);
+      assert.equal((await cell.get(1, "/livez")).status, 200);
     });
   });
 });
