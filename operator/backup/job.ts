@@ -211,6 +211,8 @@ export interface JobInput {
   readonly args: readonly string[];
   readonly attached: readonly Attached[];
   readonly labels: Readonly<Record<string, string>>;
+  /** Of the pod's spec: where it may run. */
+  readonly scheduling?: Readonly<Record<string, unknown>>;
 }
 
 /** Nobody's member: neither Services nor budgets of a cluster may select the pods. */
@@ -243,9 +245,10 @@ export function buildJob(input: JobInput): Job {
   };
 }
 
-function buildPod({ image, args, attached }: JobInput): PodSpec {
+function buildPod({ image, args, attached, scheduling = {} }: JobInput): PodSpec {
   const account = attached.flatMap(({ serviceAccountName }) => serviceAccountName ?? [])[0];
   return {
+    ...scheduling,
     restartPolicy: "Never",
     automountServiceAccountToken: false,
     enableServiceLinks: false,

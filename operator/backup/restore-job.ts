@@ -8,7 +8,7 @@ import type { Job } from "./objects.ts";
 import { type JobOutcome, judgeJob } from "./outcome.ts";
 import { readJob } from "./reconcile-backup.ts";
 import type { Origin } from "./restore-source.ts";
-import type { RestoreResult } from "./transfer/result.ts";
+import type { FailureReason, RestoreResult } from "./transfer/result.ts";
 
 export interface RestoreJobInput {
   readonly namespace: string;
@@ -16,6 +16,8 @@ export interface RestoreJobInput {
   readonly name: string;
   readonly owner: OwnerReference;
   readonly labels: Readonly<Record<string, string>>;
+  /** As the members' pods have it: a volume may be bound to where this one runs. */
+  readonly scheduling?: Readonly<Record<string, unknown>>;
   /** Of the members: what it writes is read by this version. */
   readonly image: TransferImage;
   readonly origin: Origin;
@@ -54,6 +56,7 @@ export function buildRestoreJob(input: RestoreJobInput): Job {
     owner,
     image,
     labels,
+    scheduling: input.scheduling ?? {},
     deadlineSeconds: input.deadlineSeconds,
     args: [
       "restore",
@@ -87,3 +90,25 @@ export async function readRestore(kube: KubeApi, ref: ObjectRef): Promise<Restor
   const { result } = outcome;
   return result.kind === "restore" ? { kind: "succeeded", result } : { kind: "lost" };
 }
+
+/**
+ * Whether a transfer that failed with this reason has surely not touched the data that were there: it said so itself, before it
+ * put anything in their place. What is killed, or runs out of time, may have; made again, it finishes what it began.
+ */
+export function leavesDataAlone(reason: string): boolean {
+  return HARMLESS.has(reason);
+}
+
+const HARMLESS: ReadonlySet<string> = new Set<FailureReason>([
+  "StoreUnreachable",
+  "StoreCredentials",
+  "StoreDenied",
+  "StoreConflict",
+  "StoreFull",
+  "StoreFailed",
+  "NotFound",
+  "SnapshotDamaged",
+  "VolumeFull",
+  "VolumeInUse",
+  "Misconfigured",
+]);

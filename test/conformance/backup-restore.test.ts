@@ -138,7 +138,13 @@ describe("transfer restore", { timeout: 300_000 }, () => {
         leave();
         const marker = `${seed.dataDir}.restored`;
         writeFileSync(marker, readFileSync(marker, "utf8").replace('"done"', '"built"'));
-        const resumed = await transfer(args, world.s3.environment);
+        // Nothing has to be fetched any more, so that a store that is gone by now is in nobody's way.
+        const resumed = await transfer(
+          args.map((each) =>
+            each.replace(/^--s3-endpoint=.*/, "--s3-endpoint=https://127.0.0.1:1"),
+          ),
+          world.s3.environment,
+        );
         assert.deepEqual(succeeded<RestoreResult>(resumed), first);
       }
       const beside = readdirSync(dirname(seed.dataDir)).filter((name) =>

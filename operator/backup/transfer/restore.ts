@@ -25,9 +25,8 @@ import { type Promised, readSnapshot } from "./verify.ts";
 export interface RestoreOptions {
   readonly store: ObjectStore;
   readonly key: string;
-  readonly promised: Promised;
-  /** Bytes of the plain snapshot, as far as they are known before it is read; null: they are not. */
-  readonly sizeBytes: number | null;
+  /** Asked only where there is something left to fetch. */
+  readonly describe: () => Promise<Described>;
   readonly dataDir: string;
   readonly nonce: string;
   /** Data that are there are put aside; without it they are refused. */
@@ -38,6 +37,13 @@ export interface RestoreOptions {
   readonly signal: AbortSignal;
   readonly now: () => number;
   readonly log: (line: string) => void;
+}
+
+/** What is known of a stored snapshot before it is read. */
+export interface Described {
+  readonly promised: Promised;
+  /** Bytes of the plain snapshot; null: nobody knows. */
+  readonly sizeBytes: number | null;
 }
 
 interface Marker {
@@ -94,9 +100,10 @@ async function build(options: RestoreOptions): Promise<RestoreResult> {
   const work = workDirOf(options);
   await dropLeftovers(dataDir);
   await mkdir(work, { mode: 0o700 });
-  await checkRoom(options);
+  const described = await options.describe();
+  await checkRoom(dataDir, described.sizeBytes);
   const file = join(work, "snapshot.db");
-  const sizeBytes = await download(options, file);
+  const sizeBytes = await download(options, described.promised, file);
   log(`fetched ${sizeBytes} bytes; building the member ${options.member.name}`);
   const built = await restoreMember(
     options.quorate,
@@ -121,7 +128,7 @@ async function dropLeftovers(dataDir: string): Promise<void> {
   }
 }
 
-async function checkRoom({ dataDir, sizeBytes }: RestoreOptions): Promise<void> {
+async function checkRoom(dataDir: string, sizeBytes: number | null): Promise<void> {
   if (sizeBytes === null) return;
   const { bavail, bsize } = await statfs(dirname(dataDir));
   const [free, needed] = [bavail * bsize, sizeBytes * ROOM_FACTOR + ROOM_EXTRA_BYTES];
@@ -137,8 +144,12 @@ function mebibytes(bytes: number): number {
 }
 
 /** Resolves with the bytes of the plain snapshot, once all of them are on disk and as promised. */
-async function download(options: RestoreOptions, path: string): Promise<number> {
-  const { store, key, promised, signal } = options;
+async function download(
+  options: RestoreOptions,
+  promised: Promised,
+  path: string,
+): Promise<number> {
+  const { store, key, signal } = options;
   let sizeBytes = 0;
   const snapshot = readSnapshot(
     store,

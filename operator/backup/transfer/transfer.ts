@@ -5,7 +5,7 @@ import type { ObjectStore } from "../store.ts";
 import { readManifest, runBackup } from "./backup.ts";
 import { runDelete } from "./delete.ts";
 import { TransferOptions, openStore } from "./options.ts";
-import { runRestore } from "./restore.ts";
+import { type Described, runRestore } from "./restore.ts";
 import {
   TransferError,
   type TransferResult,
@@ -13,7 +13,7 @@ import {
   exitCodeOf,
   toFailure,
 } from "./result.ts";
-import { type Promised, verifySnapshot } from "./verify.ts";
+import { verifySnapshot } from "./verify.ts";
 
 /** What a transfer may use of its process. */
 export interface TransferIo {
@@ -139,12 +139,10 @@ async function verify({ options, store, signal, io }: Call): Promise<TransferRes
 
 async function restore({ options, store, signal, io }: Call): Promise<TransferResult> {
   const key = options.required("key");
-  const { promised, sizeBytes } = await promisedOf(options, store, key, signal);
   return await runRestore({
     store,
     key,
-    promised,
-    sizeBytes,
+    describe: () => promisedOf(options, store, key, signal),
     dataDir: options.required("data-dir"),
     nonce: options.required("nonce"),
     inPlace: options.has("in-place"),
@@ -169,7 +167,7 @@ async function promisedOf(
   store: ObjectStore,
   key: string,
   signal: AbortSignal,
-): Promise<{ readonly promised: Promised; readonly sizeBytes: number | null }> {
+): Promise<Described> {
   const sha256 = options.text("sha256");
   const folder = dirname(key);
   const manifest = folder === "." ? null : await readManifest(store, folder, signal);

@@ -7,7 +7,11 @@ import {
   QUORATE_BACKUP,
   QUORATE_BACKUP_STORE,
 } from "../../../operator/api/resources.ts";
-import { buildRestoreJob, readRestore } from "../../../operator/backup/restore-job.ts";
+import {
+  buildRestoreJob,
+  leavesDataAlone,
+  readRestore,
+} from "../../../operator/backup/restore-job.ts";
 import { type Origin, findOrigin } from "../../../operator/backup/restore-source.ts";
 import { TransferOptions } from "../../../operator/backup/transfer/options.ts";
 import { BackupSandbox, IMAGE, NAMESPACE, RESULT, at } from "./sandbox.ts";
@@ -82,7 +86,8 @@ describe("buildRestoreJob", () => {
     namespace: NAMESPACE,
     name: "kv-restore-4",
     owner: { apiVersion: "quorate.io/v1alpha1", kind: "QuorateCluster", name: "kv", uid: "u" },
-    labels: { "quorate.io/cluster": "kv" },
+    labels: {},
+    scheduling: { nodeSelector: { disk: "fast" } },
     image: IMAGE,
     origin,
     claimName: "data-kv-0",
@@ -108,6 +113,10 @@ describe("buildRestoreJob", () => {
       spec.volumes?.map(({ persistentVolumeClaim }) => persistentVolumeClaim),
       [{ claimName: "disk", readOnly: true }, { claimName: "data-kv-0" }],
     );
+  });
+
+  it("runs where the members may run", () => {
+    assert.deepEqual(spec["nodeSelector"], { disk: "fast" });
   });
 
   it("says it in the words that the transfer understands", () => {
@@ -147,5 +156,12 @@ describe("readRestore", () => {
     await other.fail("r", "StoreConflict");
     const failed = await readRestore(other.host.kube, at("r"));
     assert.ok(failed.kind === "failed" && failed.reason === "StoreConflict");
+  });
+
+  it("a failure that may have come after the swap is told from those that cannot have", () => {
+    for (const reason of ["SnapshotDamaged", "StoreUnreachable", "VolumeFull"])
+      assert.ok(leavesDataAlone(reason), reason);
+    for (const reason of ["DeadlineExceeded", "Interrupted", "OOMKilled", "Failed"])
+      assert.ok(!leavesDataAlone(reason), reason);
   });
 });

@@ -173,6 +173,7 @@ describe("backups before a kube-apiserver", { timeout: 180_000 }, () => {
         uid: owner?.metadata.uid ?? "",
       },
       labels: {},
+      scheduling: { tolerations: [{ key: "storage", operator: "Exists" }] },
       image: IMAGE,
       origin: found.origin,
       claimName: "data-kv-0",
