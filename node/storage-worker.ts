@@ -16,9 +16,13 @@ export const START = 4;
 export const BUFFER = 5;
 /** 0, or what the system answered, as a negative number. */
 export const ERRNO = 6;
-/** Offset in the file: a float64 at this byte. */
-export const OFFSET_BYTE = 32;
-export const CONTROL_SIZE = 40;
+/** Two float64 begin at this byte: */
+export const FLOATS_BYTE = 32;
+/** the offset in the file, */
+export const OFFSET = 0;
+/** and the milliseconds that the write took, without the way here and back. */
+export const TOOK_MS = 1;
+export const CONTROL_SIZE = 48;
 /** In FD: end the thread. */
 export const STOP = -1;
 
@@ -42,7 +46,7 @@ interface SystemError extends Error {
 /** What writeSync throws without an errno is a bug of ours; EIO ends the process as well. */
 const EIO = -5;
 
-function serve(control: Int32Array, offset: Float64Array, spins: number): void {
+function serve(control: Int32Array, floats: Float64Array, spins: number): void {
   let seen = 0;
   const numbers: [number, number] = [-1, -1];
   const buffers: [Uint8Array, Uint8Array] = [new Uint8Array(0), new Uint8Array(0)];
@@ -62,7 +66,9 @@ function serve(control: Int32Array, offset: Float64Array, spins: number): void {
       numbers[posted.role] = posted.number;
     }
     const buffer = buffers[numbers[0] === wanted ? 0 : 1];
-    control[ERRNO] = writeAll(fd, buffer, control, offset[0] ?? 0);
+    const startedMs = performance.now();
+    control[ERRNO] = writeAll(fd, buffer, control, floats[OFFSET] ?? 0);
+    floats[TOOK_MS] = performance.now() - startedMs;
     Atomics.store(control, DONE, seen);
     Atomics.notify(control, DONE);
   }
@@ -78,6 +84,17 @@ function writeAll(fd: number, buffer: Uint8Array, control: Int32Array, offset: n
   const start = control[START] ?? 0;
   const size = control[SIZE] ?? 0;
   if (start + size > buffer.length) return EIO;
+  return writeDurably(fd, buffer, start, size, offset);
+}
+
+/** Writes `size` bytes of `buffer` from `start` on at `offset` of the file, on this thread. 0, or the system's answer. */
+export function writeDurably(
+  fd: number,
+  buffer: Uint8Array,
+  start: number,
+  size: number,
+  offset: number,
+): number {
   try {
     for (let done = 0; done < size;) {
       done += writeSync(fd, buffer, start + done, size - done, offset + done);
@@ -95,5 +112,5 @@ function isOurs(data: unknown): data is StorageWorkerData {
 
 if (isOurs(workerData)) {
   const { logControl, spins } = workerData;
-  serve(new Int32Array(logControl, 0, 7), new Float64Array(logControl, OFFSET_BYTE, 1), spins);
+  serve(new Int32Array(logControl, 0, 7), new Float64Array(logControl, FLOATS_BYTE, 2), spins);
 }

@@ -1,4 +1,4 @@
-/** The log's files: created and removed off the loop, read on it (rarely), written by a thread of their own. */
+/** The log's files: created and removed off the loop, read on it (rarely), written by a thread of their own, or on it. */
 import * as fs from "node:fs";
 import { open, rename, unlink } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
@@ -14,13 +14,17 @@ import {
   DONE,
   ERRNO,
   FD,
-  OFFSET_BYTE,
+  FLOATS_BYTE,
+  OFFSET,
   REQUEST,
   SIZE,
   START,
   STOP,
+  TOOK_MS,
+  writeDurably,
 } from "./storage-worker.ts";
 import { syncDirectory, syncDirectoryNow } from "./sync-directory.ts";
+import { WritePace } from "./write-pace.ts";
 
 export interface StorageOptions {
   /** Created with mode 0700 if absent. */
@@ -29,6 +33,8 @@ export interface StorageOptions {
   readonly sync: boolean;
   /** How often the thread looks for the next request before it sleeps. Default 0. */
   readonly spins?: number;
+  /** Which writes the caller's thread makes itself. Default: small ones, once the disk has shown that it is fast. */
+  readonly pace?: WritePace;
 }
 
 interface OpenFile {
@@ -50,7 +56,8 @@ export class FileLogDevice implements LogDevice {
   readonly #files = new Map<string, OpenFile>();
   readonly #memory = new SharedArrayBuffer(CONTROL_SIZE);
   readonly #control = new Int32Array(this.#memory, 0, 7);
-  readonly #offset = new Float64Array(this.#memory, OFFSET_BYTE, 1);
+  readonly #floats = new Float64Array(this.#memory, FLOATS_BYTE, 2);
+  readonly #pace: WritePace;
   readonly #worker: Worker;
   /** What the caller builds batches in. */
   #shared: Uint8Array = new Uint8Array(new SharedArrayBuffer(0));
@@ -75,6 +82,7 @@ export class FileLogDevice implements LogDevice {
   private constructor(options: StorageOptions) {
     this.#directory = options.directory;
     this.#sync = options.sync;
+    this.#pace = options.pace ?? new WritePace();
     for (const entry of fs.readdirSync(this.#directory, { withFileTypes: true })) {
       if (entry.isDirectory()) continue;
       if (entry.name.endsWith(TEMPORARY)) fs.unlinkSync(join(this.#directory, entry.name));
@@ -216,6 +224,31 @@ export class FileLogDevice implements LogDevice {
       return Promise.reject(new QuorateError("storage", "the log's thread has ended"));
     }
     this.#busy = true;
+    const written = this.#pace.isHere(bytes.length)
+      ? this.#writeHere(fd, offset, bytes)
+      : this.#handOver(fd, offset, bytes);
+    return written.then((errno) => {
+      this.#busy = false;
+      if (errno === 0) return;
+      throw new QuorateError(
+        "storage",
+        `write log file ${name} offset ${offset}: ${getSystemErrorName(errno)}`,
+      );
+    });
+  }
+
+  /** On this thread, but not before the caller's turn has ended: what it has to say to others leaves first. */
+  #writeHere(fd: number, offset: number, bytes: Uint8Array): Promise<number> {
+    return Promise.resolve().then(() => {
+      const startedMs = performance.now();
+      const errno = writeDurably(fd, bytes, 0, bytes.length, offset);
+      this.#pace.took(performance.now() - startedMs);
+      return errno;
+    });
+  }
+
+  /** On the log's thread. */
+  async #handOver(fd: number, offset: number, bytes: Uint8Array): Promise<number> {
     const control = this.#control;
     if (bytes.buffer === this.#shared.buffer) {
       control[BUFFER] = this.#sharedNumber;
@@ -232,15 +265,10 @@ export class FileLogDevice implements LogDevice {
     }
     control[FD] = fd;
     control[SIZE] = bytes.length;
-    this.#offset[0] = offset;
-    return this.#request().then((errno) => {
-      this.#busy = false;
-      if (errno === 0) return;
-      throw new QuorateError(
-        "storage",
-        `write log file ${name} offset ${offset}: ${getSystemErrorName(errno)}`,
-      );
-    });
+    this.#floats[OFFSET] = offset;
+    const errno = await this.#request();
+    this.#pace.took(this.#floats[TOOK_MS] ?? 0);
+    return errno;
   }
 
   /** Hands over what `control` holds; the answer is 0 or a system error's number. */

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { FileLogDevice } from "../../../node/storage.ts";
+import { WritePace } from "../../../node/write-pace.ts";
 import { silentLogger } from "../../../src/base/ports.ts";
 import type { Index } from "../../../src/raft/types.ts";
 import { Wal } from "../../../src/wal/wal.ts";
@@ -31,6 +32,23 @@ async function openWal(directory: string, segmentBytes: number, sync = true): Pr
     },
   });
   return wal;
+}
+
+/** One that has seen a fast disk. */
+function fastPace(): WritePace {
+  const pace = new WritePace();
+  for (let write = 0; write < 32; write++) pace.took(0);
+  return pace;
+}
+
+/** Closes the descriptor of `path` behind the device's back: the next write fails as a broken disk's would. */
+function breakFile(path: string): void {
+  const fd = fs
+    .readdirSync("/proc/self/fd")
+    .map(Number)
+    .find((one) => linkOf(one) === path);
+  assert.ok(fd !== undefined);
+  fs.closeSync(fd);
 }
 
 function linkOf(fd: number): string | null {
@@ -95,21 +113,38 @@ describe("FileLogDevice", () => {
     await device.close();
   });
 
-  it("rejects a write that the system refuses, naming file, offset and error", async () => {
+  it("rejects a write that the system refuses, naming file, offset and error, whichever thread made it", async () => {
+    for (const pace of [new WritePace(), fastPace()]) {
+      using directory = scratch();
+      const device = FileLogDevice.open({ directory: directory.path, sync: true, pace });
+      await device.create("one", 8192, null);
+      const path = join(directory.path, "one");
+      const readOnly = fs.openSync(path, "r");
+      breakFile(path);
+      const message = /one offset 4096: EBADF/;
+      const writing = device.write("one", 4096, new Uint8Array(4096));
+      await assert.rejects(writing, { code: "storage", message });
+      fs.closeSync(readOnly);
+      await assert.rejects(device.close());
+    }
+  });
+
+  it("makes small writes to a fast disk itself, after what the caller had to do and before anything else", async () => {
     using directory = scratch();
-    const device = FileLogDevice.open({ directory: directory.path, sync: true });
-    await device.create("one", 8192, null);
-    // Closed behind the device's back: the next write to the descriptor fails as a broken disk's would.
-    const opened = fs.readdirSync("/proc/self/fd").map(Number);
-    const fd = opened.find((one) => linkOf(one) === join(directory.path, "one"));
-    assert.ok(fd !== undefined);
-    const readOnly = fs.openSync(join(directory.path, "one"), "r");
-    fs.closeSync(fd);
-    const message = /one offset 4096: EBADF/;
-    const writing = device.write("one", 4096, new Uint8Array(4096));
-    await assert.rejects(writing, { code: "storage", message });
-    fs.closeSync(readOnly);
-    await assert.rejects(device.close());
+    const pace = fastPace();
+    const device = FileLogDevice.open({ directory: directory.path, sync: true, pace });
+    await device.create("one", 16384, null);
+    const path = join(directory.path, "one");
+    let elsewhere = false;
+    setImmediate(() => (elsewhere = true));
+    const small = device.write("one", 0, pattern(4096, 1));
+    assert.equal(fs.readFileSync(path)[1], 0, "the caller's turn ends first");
+    await small;
+    assert.equal(elsewhere, false, "nobody else had a turn");
+    assert.deepEqual(device.read("one", 0, 4096), pattern(4096, 1));
+    await device.write("one", 4096, pattern(8192, 2));
+    assert.deepEqual(device.read("one", 4096, 8192), pattern(8192, 2));
+    await device.close();
   });
 
   it("throws storage where the directory cannot be made", () => {
