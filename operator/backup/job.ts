@@ -219,9 +219,9 @@ export interface JobInput {
 export function buildJob(input: JobInput): Job {
   const { namespace, name, owner, deadlineSeconds } = input;
   const labels = {
+    ...input.labels,
     "app.kubernetes.io/name": TRANSFER_NAME,
     "app.kubernetes.io/managed-by": "quorate-operator",
-    ...input.labels,
   };
   return {
     apiVersion: "batch/v1",

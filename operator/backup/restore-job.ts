@@ -112,3 +112,15 @@ const HARMLESS: ReadonlySet<string> = new Set<FailureReason>([
   "VolumeInUse",
   "Misconfigured",
 ]);
+
+/** Whether trying again cannot help. */
+export function isLasting(reason: string): boolean {
+  return LASTING.has(reason);
+}
+
+const LASTING: ReadonlySet<string> = new Set<FailureReason>([
+  "NotFound",
+  "SnapshotDamaged",
+  "VolumeInUse",
+  "Misconfigured",
+]);

@@ -3,7 +3,7 @@ import { JOB } from "../api/resources.ts";
 import type { RestoreSource } from "../api/gen/types.ts";
 import type { RestoreOrder, RestorePort, RestoreProgress } from "../cluster/restore-port.ts";
 import { type KubeApi, KubeError, type ObjectRef } from "../kube/api.ts";
-import { buildRestoreJob, readRestore } from "./restore-job.ts";
+import { buildRestoreJob, isLasting, leavesDataAlone, readRestore } from "./restore-job.ts";
 import { findOrigin } from "./restore-source.ts";
 
 /** A large snapshot from a slow store. */
@@ -18,6 +18,10 @@ export class Restores implements RestorePort {
 
   async progress(job: ObjectRef, source: RestoreSource): Promise<RestoreProgress> {
     const outcome = await readRestore(this.#kube, job);
+    if (outcome.kind === "failed") {
+      const { reason } = outcome;
+      return { ...outcome, harmless: leavesDataAlone(reason), lasting: isLasting(reason) };
+    }
     if (outcome.kind !== "absent") return outcome;
     const found = await findOrigin(this.#kube, job.namespace ?? "", source);
     if (found.kind === "found") return { kind: "absent", obstacle: null };

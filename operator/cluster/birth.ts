@@ -4,6 +4,7 @@ import { adopt, specOf } from "./adoption.ts";
 import type { Facts } from "./facts.ts";
 import type { Journal, Latched } from "./journal.ts";
 import { claimOrdinalOf } from "./names.ts";
+import { firstRestore } from "./operation/restore.ts";
 import { type OperationStart, started } from "./step.ts";
 
 /**
@@ -60,14 +61,5 @@ function firstOperation(
   const source = facts.cluster.spec.bootstrap?.restoreFrom;
   if (source === undefined || priorClaims.length > 0)
     return { type: "Bootstrap", step: "AwaitPods", priorClaims, nonce: null };
-  return {
-    type: "Restore",
-    step: "MakeDisk",
-    source,
-    inPlace: false,
-    nonce: facts.entropy,
-    size,
-    claimUids: [],
-    restored: null,
-  };
+  return firstRestore(source, facts.entropy, size);
 }

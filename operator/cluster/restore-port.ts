@@ -35,7 +35,17 @@ export type RestoreProgress =
   | { readonly kind: "running"; readonly note: string }
   /** It has ended well, and nobody knows with what result: to be deleted, and made again. */
   | { readonly kind: "lost" }
-  | { readonly kind: "failed"; readonly reason: string; readonly message: string }
+  /**
+   * `harmless`: what was on the disk before is surely as it was; else it may have been replaced, and a Job made again finishes
+   * that. `lasting`: another source has to be named.
+   */
+  | {
+      readonly kind: "failed";
+      readonly reason: string;
+      readonly message: string;
+      readonly harmless: boolean;
+      readonly lasting: boolean;
+    }
   | { readonly kind: "succeeded"; readonly result: RestoredCluster };
 
 export interface RestoreObstacle {

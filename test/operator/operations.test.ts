@@ -222,6 +222,55 @@ describe("a restore", () => {
     });
   });
 
+  it("from a source that is not there stops nobody, and is given up after a while", async () => {
+    await settled(24, async (sandbox) => {
+      const from = { backupRef: { name: "nowhere" } };
+      const before = lineageOf(sandbox).clusterId;
+      sandbox.task("back", { restore: { from, acknowledgeDataLoss: true } });
+      await sandbox.time.run(2 * MINUTE);
+      assert.equal(sandbox.taskStatus("back")?.phase, "Running");
+      assert.equal(sandbox.api.store.all(POD).length, 3);
+      await sandbox.time.until("given up", 15 * MINUTE, () => {
+        return sandbox.taskStatus("back")?.phase === "Failed";
+      });
+      assert.match(sandbox.taskStatus("back")?.message ?? "", /no QuorateBackup nowhere/);
+      assert.equal(lineageOf(sandbox).clusterId, before);
+      const sizes = sandbox.actions.filter(({ kind }) => kind === "scale");
+      assert.deepEqual(sizes, []);
+    });
+  });
+
+  it("that was killed after it put its data in place is finished, not given up", async () => {
+    await settled(25, async (sandbox) => {
+      shelve(sandbox);
+      sandbox.restores.snapshot = [7];
+      sandbox.restores.kills = 2;
+      sandbox.task("back", { restore: { from: source, acknowledgeDataLoss: true } });
+      await sandbox.time.until("restored", 10 * MINUTE, () => {
+        return sandbox.taskStatus("back")?.phase === "Complete";
+      });
+      await sandbox.time.until("whole", 10 * MINUTE, () => sandbox.isSettled(3));
+      assert.ok(lineageOf(sandbox).has(7));
+    });
+  });
+
+  it("is what a new cluster begins with over disks that turn out to be empty", async () => {
+    const sandbox = new Sandbox(26);
+    const stop = new AbortController();
+    shelve(sandbox);
+    sandbox.restores.snapshot = [7];
+    const metadata = { name: "data-kv-1", namespace: NAMESPACE };
+    const claim = { apiVersion: "v1", kind: "PersistentVolumeClaim", metadata };
+    sandbox.api.store.create(PERSISTENT_VOLUME_CLAIM, claim, "person");
+    sandbox.create({ replicas: 3, bootstrap: { restoreFrom: source } });
+    const operating = sandbox.operate(sandbox.reconciler(), stop.signal);
+    await sandbox.time.until("restored", 10 * MINUTE, () => sandbox.isSettled(3));
+    assert.ok(lineageOf(sandbox).has(7));
+    stop.abort();
+    await sandbox.time.run(10);
+    await operating;
+  });
+
   it("that fails in place leaves the members with what they had", async () => {
     await settled(23, async (sandbox) => {
       shelve(sandbox);

@@ -6,10 +6,11 @@ import type { BootFile } from "../../../src/api/boot.ts";
 import { type Action, stalled, wait } from "../action.ts";
 import type { BootstrapOperation, Journal } from "../journal.ts";
 import { withBootFile } from "../journal.ts";
-import { finish, proceed, revoked } from "../step.ts";
+import { begin, finish, proceed, revoked } from "../step.ts";
 import { type Place, type View, bootFileOf, initialCluster, placeOf } from "../view.ts";
 import { podName } from "../names.ts";
 import { describePod } from "./describe.ts";
+import { firstRestore } from "./restore.ts";
 
 export function planBootstrap(view: View, operation: BootstrapOperation): Action {
   const seed = placeOf(view, podName(view.facts.cluster.metadata.name, 0));
@@ -34,7 +35,12 @@ export function planBootstrap(view: View, operation: BootstrapOperation): Action
       "AwaitSeed",
       `${seed.name} does not wait for its ticket yet: ${describePod(view, seed)}`,
     );
-  return issueSeedTicket(view, operation, seed);
+  const { bootstrap } = view.facts.cluster.spec;
+  if (bootstrap === undefined) return issueSeedTicket(view, operation, seed);
+  // The disks that were there are all empty: what the cluster was to begin with is still to come.
+  const { size } = view.journal;
+  const start = firstRestore(bootstrap.restoreFrom, view.facts.entropy, size);
+  return begin(view, start, { size: 0 });
 }
 
 function issueSeedTicket(view: View, operation: BootstrapOperation, seed: Place): Action {

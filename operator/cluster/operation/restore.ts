@@ -4,23 +4,55 @@
  */
 import type { BootFile } from "../../../src/api/boot.ts";
 import { unreachable } from "../../../src/base/assert.ts";
+import type { RestoreSource } from "../../api/gen/types.ts";
 import { type Action, stalled, wait } from "../action.ts";
 import type { Journal, RestoreOperation } from "../journal.ts";
 import { claimName, podName } from "../names.ts";
 import { isTerminating } from "../objects.ts";
 import type { RestoredCluster } from "../restore-port.ts";
-import { finish, proceed } from "../step.ts";
+import { type OperationStart, finish, proceed } from "../step.ts";
 import { type View, placeOf } from "../view.ts";
 import { describePod } from "./describe.ts";
+
+/** For so long a source that may yet come is waited for, while the members run. */
+const SOURCE_MS = 600_000;
 
 function seedOf({ facts }: View): string {
   return podName(facts.cluster.metadata.name, 0);
 }
 
+/** Of a cluster that has no data yet. `size`: the pods that it shall have. */
+export function firstRestore(source: RestoreSource, nonce: string, size: number): OperationStart {
+  return {
+    type: "Restore",
+    step: "MakeDisk",
+    source,
+    inPlace: false,
+    nonce,
+    size,
+    claimUids: [],
+    restored: null,
+  };
+}
+
 export function planRestore(view: View, operation: RestoreOperation): Action {
-  return operation.restored === null
-    ? planJob(view, operation)
-    : planStart(view, operation, operation.restored);
+  if (operation.restored !== null) return planStart(view, operation, operation.restored);
+  return view.journal.size > 0 ? planStop(view, operation) : planJob(view, operation);
+}
+
+/** Nobody stops for a source that is not there. */
+function planStop(view: View, operation: RestoreOperation): Action {
+  const { restore, now } = view.facts;
+  const stop = (): Action =>
+    proceed(view, operation, { step: "StopMembers" }, { size: 0, asleep: null });
+  if (restore?.kind !== "absent" || restore.obstacle === null)
+    return restore === null ? wait("AwaitSource", "the source is being looked for") : stop();
+  const { lasting, reason, message } = restore.obstacle;
+  const isLate = now - Date.parse(operation.startedAt) > SOURCE_MS;
+  if (!operation.inPlace) return stop();
+  return lasting || isLate
+    ? finish(view, "Failed", `${message}. Nothing was changed`)
+    : wait(reason, message, 5_000);
 }
 
 function planJob(view: View, operation: RestoreOperation): Action {
@@ -48,7 +80,10 @@ function planJob(view: View, operation: RestoreOperation): Action {
       return wait("AwaitJob", `the snapshot is being restored${note}`);
     }
     case "failed":
-      return fail(view, operation, restore.reason, restore.message);
+      // Made again, it finishes what it may have begun, or finds a store that answers by now.
+      return (operation.inPlace ? restore.harmless : restore.lasting)
+        ? fail(view, operation, restore.reason, restore.message)
+        : { kind: "deleteRestoreJob" };
     case "succeeded":
       return takeOver(view, operation, restore.result);
     default:

@@ -173,7 +173,7 @@ function beginRestore(view: View, task: QuorateTask): Action {
     view,
     {
       type: "Restore",
-      step: "StopMembers",
+      step: "FindSource",
       source,
       inPlace: true,
       nonce: view.facts.entropy,
@@ -181,7 +181,7 @@ function beginRestore(view: View, task: QuorateTask): Action {
       claimUids,
       restored: null,
     },
-    { size: 0, asleep: null },
+    {},
     task.metadata.uid ?? "",
   );
 }

@@ -86,7 +86,7 @@ describe("buildRestoreJob", () => {
     namespace: NAMESPACE,
     name: "kv-restore-4",
     owner: { apiVersion: "quorate.io/v1alpha1", kind: "QuorateCluster", name: "kv", uid: "u" },
-    labels: {},
+    labels: { "app.kubernetes.io/name": "quorate", "quorate.io/cluster": "kv" },
     scheduling: { nodeSelector: { disk: "fast" } },
     image: IMAGE,
     origin,
@@ -113,6 +113,12 @@ describe("buildRestoreJob", () => {
       spec.volumes?.map(({ persistentVolumeClaim }) => persistentVolumeClaim),
       [{ claimName: "disk", readOnly: true }, { claimName: "data-kv-0" }],
     );
+  });
+
+  it("is no member, whatever it is labelled with", () => {
+    const { labels } = job.spec.template.metadata as { labels: Record<string, string> };
+    assert.equal(labels["app.kubernetes.io/name"], "quorate-transfer");
+    assert.equal(labels["quorate.io/cluster"], "kv");
   });
 
   it("runs where the members may run", () => {

@@ -13,6 +13,8 @@ export class Restores {
   readonly #sandbox: Sandbox;
   /** What Jobs fail with; null: they succeed. */
   failure: string | null = null;
+  /** So many Jobs are killed after they have put the snapshot in place, before they could tell. */
+  kills = 0;
   /** Writes that the snapshot has. */
   snapshot: readonly number[] = [];
 
@@ -37,6 +39,15 @@ export class Restores {
   #end(job: Job): void {
     const { api, world } = this.#sandbox;
     const { name } = job.metadata;
+    const isKilled = this.kills > 0 && this.failure === null;
+    if (isKilled) {
+      this.kills--;
+      this.#restore(job);
+      const reason = "DeadlineExceeded";
+      const conditions = [{ type: "Failed", status: "True", reason }];
+      api.setStatus(JOB, { namespace: NAMESPACE, name }, { conditions });
+      return;
+    }
     const succeeded = this.failure === null;
     const text = succeeded
       ? this.#restore(job)
