@@ -3,8 +3,8 @@
  * the reply a text message. As grpc-websocket-proxy has it, which serves etcd's.
  */
 import { createHash } from "node:crypto";
-import { STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
+import { HTTP_STATUS_CODES } from "../../src/grpc/node-http.ts";
 import type { HttpHead, HttpReceiver, HttpResponse, HttpStream } from "../../src/grpc/service.ts";
 import { CloseCode, encodeClose, encodeFrame, FrameReader, Opcode } from "./websocket-frames.ts";
 
@@ -52,7 +52,7 @@ export function acceptWebSocket(
 export function refuseUpgrade(socket: Duplex, response: HttpResponse): void {
   const body = Buffer.from(response.body);
   const fields = Object.entries(response.headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  const reason = STATUS_CODES[response.status] ?? "";
+  const reason = HTTP_STATUS_CODES[response.status] ?? "";
   socket.end(
     Buffer.concat([
       Buffer.from(

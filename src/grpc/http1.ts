@@ -1,10 +1,11 @@
 /** HTTP/1.1 on the shared port: sockets that did not speak HTTP/2 go to node:http, and its requests to the handler. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { addressOf, certificateOf, isSecure } from "./peer.ts";
 import { FAILED, NOT_FOUND, TOO_LARGE } from "./http-exchange.ts";
 import { Http1Stream } from "./http1-stream.ts";
+import { createHttpServer } from "./node-http.ts";
 import type { HttpHandler, HttpHead, HttpResponse, HttpStreams, Limits } from "./service.ts";
 
 const KEEPALIVE_MS = 15_000;
@@ -23,7 +24,7 @@ export class Http1 {
   constructor(options: Http1Options) {
     this.#options = options;
     const { limits } = options;
-    this.#server = createServer(
+    this.#server = createHttpServer(
       {
         maxHeaderSize: limits.headerListBytesMax,
         headersTimeout: limits.handshakeTimeoutMs,

@@ -1,5 +1,4 @@
 /** The listener: takes sockets, finds out what they speak, and hands them to HTTP/2 or HTTP/1.1. */
-import { METHODS } from "node:http";
 import { createServer as createTcpServer, type Server as TcpServer, type Socket } from "node:net";
 import type { SecureContextOptions, Server as TlsServer } from "node:tls";
 import { Connection } from "./connection.ts";
@@ -7,6 +6,7 @@ import { type Counters, Engine, type EngineOptions } from "./engine.ts";
 import { CLIENT_PREFACE } from "./frame.ts";
 import { Http1 } from "./http1.ts";
 import { readInPlace } from "./in-place.ts";
+import { HTTP_METHODS } from "./node-http.ts";
 import { createTlsListener, HandshakeQueue, type TlsTerms } from "./tls.ts";
 
 const PREFACE = Buffer.from(CLIENT_PREFACE, "latin1");
@@ -229,8 +229,8 @@ export class GrpcServer {
   }
 }
 
-const METHODS_HTTP1: ReadonlySet<string> = new Set(METHODS);
-const METHOD_BYTES_MAX = Math.max(...METHODS.map((method) => method.length));
+const METHODS_HTTP1: ReadonlySet<string> = new Set(HTTP_METHODS);
+const METHOD_BYTES_MAX = Math.max(...HTTP_METHODS.map((method) => method.length));
 
 /** Whether the bytes begin with a method of HTTP/1.1 and a space; null if they are too few to say. */
 function startsLikeHttp1(seen: Buffer): boolean | null {
