@@ -75,14 +75,14 @@ export interface RecordFields {
   readonly lease: bigint;
 }
 
-/** The record of a put, in a buffer of its own of exactly its size. `value` is copied. */
+/** The record of a put, fresh. `value` is copied. */
 export function encodeRecord(fields: RecordFields, value: Uint8Array): Uint8Array {
   const { key, create, mod, version, lease } = fields;
   assert(create > 0 && create <= mod && version > 0, "a version is made at or after its creation");
   const numbers = 3 + varintSize(create) + varintSize(mod) + varintSize(version);
   const head = 1 + varintSize(key.length) + key.length + numbers;
   const body = value.length === 0 ? 0 : 1 + varintSize(value.length) + value.length;
-  const bytes = Buffer.allocUnsafeSlow(head + body + leaseSize(lease));
+  const bytes = Buffer.allocUnsafe(head + body + leaseSize(lease));
   let at = writeKey(bytes, 0, key);
   bytes[at++] = TAG_CREATE;
   at = writeVarint(bytes, at, create);

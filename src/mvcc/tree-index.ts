@@ -223,13 +223,12 @@ export class TreeIndex {
 
   #cacheAt(leaf: Leaf, slot: number, record: Uint8Array): void {
     const entry = leaf.cachedAt(slot);
-    if (entry !== null) {
-      this.cache.replace(entry, record);
-      return;
-    }
     // Making room may take other entries off their slots, by lookups of their own: leaf and slot are ours, and stay.
-    const added = this.cache.add(leaf.keys[slot] as Key, record);
-    if (added !== null) leaf.setCached(slot, added);
+    const made =
+      entry === null
+        ? this.cache.add(leaf.keys[slot] as Key, record)
+        : this.cache.replace(entry, record);
+    if (made !== entry) leaf.setCached(slot, made);
   }
 
   #evicted(entry: CachedRecord): void {
