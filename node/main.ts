@@ -12,12 +12,20 @@ const TUNED = "QUORATE_RUNTIME";
 /**
  * Young generation: V8's own choice grows to 134 MB, most of it idle. Beyond 8 MiB a semispace buys no throughput here.
  */
-const NODE_FLAGS = ["--max-semi-space-size=8", "--disable-warning=ExperimentalWarning"];
-/** glibc would keep the peak of each of LevelDB's threads, and of every large buffer, for good. */
+const NODE_FLAGS = [
+  "--max-semi-space-size=8",
+  // The collector for memory-keeper.ts.
+  "--expose-gc",
+  "--disable-warning=ExperimentalWarning",
+];
+/**
+ * glibc would keep the peak of each of LevelDB's threads, and of all buffers, for good. What is mapped one by one goes back when
+ * it is freed: from the size of a segment of replies, or of the compiler's memory, on.
+ */
 const MALLOC: Readonly<Record<string, string>> = {
   MALLOC_ARENA_MAX: "2",
   MALLOC_TRIM_THRESHOLD_: "131072",
-  MALLOC_MMAP_THRESHOLD_: "131072",
+  MALLOC_MMAP_THRESHOLD_: "32768",
 };
 
 function restartTuned(): void {

@@ -21,6 +21,7 @@ import { listenAll } from "./listen.ts";
 import type { MemberLog } from "./log.ts";
 import { Logins } from "./logins.ts";
 import { Member } from "./member.ts";
+import { KEEPER_TICK_MS, MemoryKeeper, processMemory } from "./memory-keeper.ts";
 import { MemberStats } from "./metrics/stats.ts";
 import { notifyReady } from "./notify.ts";
 import { openMember } from "./open.ts";
@@ -184,9 +185,11 @@ async function takePart(
     watchdog.poll(member.leader() !== NO_MEMBER);
     slow.tick();
   }, config.electionMs);
+  const keeping = keepMemory(config);
   announceWhenReady(member, logger, health);
   return async (kindly) => {
     clearInterval(poll);
+    clearInterval(keeping);
     if (kindly) await handOver(member);
     await Promise.all([clients.drain(kindly ? DRAIN_MS : 0), plain.close()]);
     parts.status.freeze("the process ends");
@@ -283,6 +286,13 @@ function errorHandler(options: ServeOptions): (error: unknown, where: string) =>
     if (error instanceof AssertionError || findingOf(error) !== null) options.onFatal(error);
     else options.logger.error({ where, reason: String(error) }, "a request failed unexpectedly");
   };
+}
+
+function keepMemory(config: Config): NodeJS.Timeout | undefined {
+  const memory = processMemory();
+  if (memory === null) return undefined;
+  const keeper = new MemoryKeeper(memory, config.electionMs);
+  return setInterval(() => keeper.tick(), KEEPER_TICK_MS);
 }
 
 /** Serving begins with the first linearizable read, as etcd has it. */

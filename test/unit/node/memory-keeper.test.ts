@@ -1,0 +1,139 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { describe, it } from "node:test";
+import { promisify } from "node:util";
+import { MemoryKeeper, type ProcessMemory } from "../../../node/memory-keeper.ts";
+
+const MIB = 1024 * 1024;
+const ELECTION_MS = 1000;
+
+/** A process whose collections take `msPerMiB` and leave `liveMiB`. */
+class World implements ProcessMemory {
+  time = 0;
+  load = 0;
+  liveMiB = 40;
+  garbageMiB = 60;
+  msPerMiB = 1;
+  collections = 0;
+  readonly keeper = new MemoryKeeper(this, ELECTION_MS);
+
+  now(): number {
+    return this.time;
+  }
+
+  residentBytes(): number {
+    return this.heapBytes();
+  }
+
+  heapBytes(): number {
+    return (this.liveMiB + this.garbageMiB) * MIB;
+  }
+
+  busy(): number {
+    return this.load;
+  }
+
+  collect(): void {
+    this.time += this.heapBytes() * (this.msPerMiB / MIB);
+    this.garbageMiB = 0;
+    this.collections++;
+  }
+
+  ticks(count: number): number {
+    const before = this.collections;
+    for (let tick = 0; tick < count; tick++) {
+      this.time += 500;
+      this.keeper.tick();
+    }
+    return this.collections - before;
+  }
+}
+
+/** A member's start with little garbage, which the first idle second takes. */
+function started(): World {
+  const world = new World();
+  world.garbageMiB = 10;
+  world.ticks(2);
+  return world;
+}
+
+describe("the memory keeper", () => {
+  it("collects once load ended, and not while it lasts", () => {
+    const world = started();
+    world.garbageMiB = 40;
+    world.load = 0.6;
+    assert.equal(world.ticks(100), 0);
+    world.load = 0.01;
+    assert.equal(world.ticks(1), 0, "a short pause of the load is not its end");
+    assert.equal(world.ticks(1), 1);
+  });
+
+  it("does not collect again until memory has grown", () => {
+    const world = started();
+    assert.equal(world.ticks(1000), 0);
+    world.garbageMiB = 20;
+    assert.equal(world.ticks(1000), 0);
+    world.garbageMiB = 30;
+    assert.equal(world.ticks(1000), 1);
+  });
+
+  it("stops the loop for a fiftieth of the time at most", () => {
+    const world = started();
+    world.msPerMiB = 2;
+    const began = world.time;
+    let stoppedMs = 0;
+    for (let round = 0; round < 400; round++) {
+      world.garbageMiB = 30;
+      stoppedMs += world.ticks(1) * 140;
+    }
+    assert.ok(stoppedMs > 0);
+    assert.ok(stoppedMs <= (world.time - began) / 50 + 140, `${stoppedMs} ms`);
+  });
+
+  it("leaves a heap alone whose collection would take long beside an election timeout", () => {
+    const world = new World();
+    world.liveMiB = 300;
+    assert.equal(world.ticks(100), 0);
+    const measured = started();
+    measured.msPerMiB = 5;
+    measured.garbageMiB = 30;
+    assert.equal(measured.ticks(10), 1, "judged by the collection before");
+    measured.garbageMiB = 30;
+    assert.equal(measured.ticks(1000), 0, "it took longer than thought");
+  });
+
+  it("gives the pages of collected garbage back to the system", async () => {
+    const keeper = new URL("../../../node/memory-keeper.ts", import.meta.url).href;
+    const script = `
+      import { MemoryKeeper, processMemory } from ${JSON.stringify(keeper)};
+      const memory = processMemory();
+      const keeper = new MemoryKeeper(memory, 4000);
+      const before = memory.residentBytes();
+      let kept = [];
+      for (let at = 0; at < 600_000; at++) kept.push({ at, around: [at] });
+      const full = memory.residentBytes();
+      kept = [];
+      await new Promise((resolve) => {
+        const timer = setInterval(() => {
+          if (!keeper.tick()) return;
+          clearInterval(timer);
+          resolve();
+        }, 50);
+      });
+      console.log(JSON.stringify({ before, full, after: memory.residentBytes() }));
+    `;
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      "--expose-gc",
+      "--input-type=module",
+      "--eval",
+      script,
+    ]);
+    const { before, full, after } = JSON.parse(stdout) as Record<string, number> as {
+      before: number;
+      full: number;
+      after: number;
+    };
+    assert.ok(full > before + 40 * MIB, `${full - before} bytes of garbage`);
+    assert.ok(after < before + (full - before) / 2, `${after - before} bytes are left`);
+  });
+});
