@@ -2,8 +2,6 @@
 import type { BackendOperation } from "./backend.ts";
 import { Bucket } from "./buckets.ts";
 
-const SLAB_BYTES = 256 * 1024;
-
 /** What an overlay knows of a record: its stored value, that it is deleted (null), or nothing (undefined). */
 export type Overlaid = Uint8Array | null | undefined;
 
@@ -50,24 +48,6 @@ export class PendingBatch {
       this.#overlay.set(latin1(operation.key), operation.type === "put" ? operation.value : null);
     }
     this.#overlaid = operations.length;
-  }
-}
-
-/** Memory for records, cut from slabs: one allocation for many. A slab lives as long as a view of it. */
-export class Slabs {
-  #slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
-  #used = 0;
-
-  /** Uninitialised bytes of the caller's own. */
-  take(size: number): Buffer {
-    if (size > SLAB_BYTES >> 3) return Buffer.allocUnsafeSlow(size);
-    if (this.#used + size > SLAB_BYTES) {
-      this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
-      this.#used = 0;
-    }
-    const from = this.#used;
-    this.#used += size;
-    return this.#slab.subarray(from, this.#used);
   }
 }
 

@@ -7,8 +7,9 @@ import { crc32 } from "node:zlib";
 
 import { assert, present, verify } from "../base/assert.ts";
 import { deferred, type Deferred } from "../base/deferred.ts";
+import { Slabs } from "../base/slabs.ts";
 import type { Backend, BackendView, BucketReader, BucketWriter } from "./backend.ts";
-import { latin1, type Overlaid, PendingBatch, Slabs } from "./batch.ts";
+import { latin1, type Overlaid, PendingBatch } from "./batch.ts";
 import { Bucket } from "./buckets.ts";
 import { FlushPolicy } from "./flush-policy.ts";
 import {
@@ -27,6 +28,8 @@ export interface SealedView extends StoreState {
   readonly view: BackendView;
 }
 
+/** Records on their way are cut from slabs of this size. */
+const SLAB_BYTES = 256 * 1024;
 /** Operations that do not wait for more. */
 const LARGE_OPERATIONS = 256;
 
@@ -40,7 +43,7 @@ const BATCH_OPERATIONS_MAX = 2_000;
 export class BackendBuffer implements BucketWriter, BucketReader {
   readonly #backend: Backend;
   readonly #totals: BucketTotals[];
-  readonly #slabs = new Slabs();
+  readonly #slabs = new Slabs(SLAB_BYTES);
   /** Closed batches, oldest first; the first is in flight if `#committing`. */
   readonly #closed: PendingBatch[] = [];
   #filling = new PendingBatch();

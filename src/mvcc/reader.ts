@@ -58,7 +58,7 @@ export class Reader {
     return null;
   }
 
-  /** At once where all rows are in memory and few; a promise otherwise. */
+  /** At once where all rows are in memory and few, which then hold until the next write; a promise otherwise. */
   range(query: RangeQuery): RangeOutcome | Promise<RangeOutcome> {
     const core = this.#core;
     core.counts.ranges++;
@@ -69,7 +69,7 @@ export class Reader {
     }
     if (query.end === null && !core.writing && isPlain(query)) {
       const entry = core.index.cachedRecord(query.key);
-      if (entry !== null) return rows([entry.record], 1, false, core.revision);
+      if (entry !== null) return rows([entry.view], 1, false, core.revision);
     }
     return this.rangeAt(query, { main: core.revision, sub: SUB_MAX });
   }

@@ -4,11 +4,14 @@
  * used since it was put there, moves up once: second chance. The entry hangs on its key's slot in the index, so a hit costs no
  * lookup of its own.
  */
-import { assert } from "../base/assert.ts";
+import { assert, present } from "../base/assert.ts";
 import type { Key } from "../base/bytes.ts";
+import { Slabs } from "../base/slabs.ts";
 
 /** What an entry takes beyond its record. */
 const OVERHEAD_BYTES = 96;
+/** What is handed out is cut from slabs of this size. */
+const COPY_SLAB_BYTES = 128 * 1024;
 
 /** The newest record of a live key. */
 export class CachedRecord {
@@ -32,10 +35,16 @@ export class CachedRecord {
     this.used = used;
   }
 
-  /** Encoded KeyValue: a copy, the caller's own. */
+  /** Encoded KeyValue: a copy, the caller's own, but a view of a slab: not to be kept for long. */
   get record(): Uint8Array {
     assert(this.live, "an entry on a slot is in the ring");
     return this.#cache.copy(this);
+  }
+
+  /** The same without a copy: holds until the cache changes. */
+  get view(): Uint8Array {
+    assert(this.live, "an entry on a slot is in the ring");
+    return this.#cache.view(this);
   }
 }
 
@@ -52,6 +61,7 @@ export class ValueCache {
   /** In the order in which they lie, dead ones included: from `#gapEnd` on, around the ring's end, to `#head`. */
   #oldest: CachedRecord | null = null;
   #newest: CachedRecord | null = null;
+  readonly #slabs = new Slabs(COPY_SLAB_BYTES);
   #bytes = 0;
   #count = 0;
 
@@ -92,9 +102,13 @@ export class ValueCache {
   }
 
   copy({ at, size }: CachedRecord): Buffer {
-    const bytes = Buffer.allocUnsafe(size);
+    const bytes = this.#slabs.take(size);
     this.#ring?.copy(bytes, 0, at, at + size);
     return bytes;
+  }
+
+  view({ at, size }: CachedRecord): Uint8Array {
+    return present(this.#ring, "the ring is there once a record was put").subarray(at, at + size);
   }
 
   #append(key: Key, record: Uint8Array, used: boolean): CachedRecord | null {
