@@ -137,9 +137,11 @@ export class Reads {
       else if (left.length < batches.length) this.#asked.set(request, left);
     }
     this.#held = this.#held.filter((batch) => this.#keepUnlessLate(batch, now));
-    if (this.#collecting !== null && !this.#keepUnlessLate(this.#collecting, now)) {
-      this.#collecting = null;
-    }
+    const collecting = this.#collecting;
+    if (collecting === null) return;
+    // Whoever is told may ask again at once: that is another batch, not a longer one.
+    this.#collecting = null;
+    if (this.#keepUnlessLate(collecting, now)) this.#collecting = collecting;
   }
 
   stop(): void {

@@ -15,6 +15,8 @@ const PEER_CHANNEL_OPTIONS: Readonly<Record<string, number>> = {
   "grpc.initial_reconnect_backoff_ms": RETRY_FIRST_MS,
   "grpc.min_reconnect_backoff_ms": RETRY_FIRST_MS,
   "grpc.max_reconnect_backoff_ms": RETRY_MAX_MS,
+  // A member that was moved has another address under the same name; grpc-js would look it up every 30 seconds.
+  "grpc.dns_min_time_between_resolutions_ms": RETRY_MAX_MS,
   "grpc.keepalive_time_ms": 2_000,
   "grpc.keepalive_timeout_ms": 2_000,
   "grpc.max_receive_message_length": -1,
