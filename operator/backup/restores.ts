@@ -1,8 +1,10 @@
-/** Restores, as clusters ask for them: a Job on the volume of ordinal 0. */
-import { JOB } from "../api/resources.ts";
-import type { RestoreSource } from "../api/gen/types.ts";
+/** What clusters ask: restores, each a Job on the volume of ordinal 0, and how their backups are. */
+import type { Observation } from "../api/conditions.ts";
+import { JOB, QUORATE_BACKUP_SCHEDULE } from "../api/resources.ts";
+import type { QuorateBackup, QuorateBackupSchedule, RestoreSource } from "../api/gen/types.ts";
 import type { RestoreOrder, RestorePort, RestoreProgress } from "../cluster/restore-port.ts";
 import { type KubeApi, KubeError, type ObjectRef } from "../kube/api.ts";
+import { backupHealth } from "./health.ts";
 import { buildRestoreJob, isLasting, leavesDataAlone, readRestore } from "./restore-job.ts";
 import { findOrigin } from "./restore-source.ts";
 
@@ -40,6 +42,20 @@ export class Restores implements RestorePort {
       deadlineSeconds: DEADLINE_SECONDS,
     });
     await this.#kube.create(JOB, job);
+  }
+
+  async health(
+    cluster: ObjectRef,
+    backups: readonly QuorateBackup[],
+    now: number,
+  ): Promise<Observation<"BackupHealthy">> {
+    const { items } = await this.#kube.list<QuorateBackupSchedule>(QUORATE_BACKUP_SCHEDULE, {
+      namespace: cluster.namespace,
+    });
+    const own = items.filter(
+      ({ spec }) => spec.backupTemplate.spec.clusterRef.name === cluster.name,
+    );
+    return backupHealth(backups, own, now);
   }
 
   async drop(job: ObjectRef): Promise<void> {

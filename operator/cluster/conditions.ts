@@ -24,7 +24,7 @@ export function buildConditions(facts: Facts, view: View | null, action: Action)
     tellUpdated(view),
     tellTopology(facts, view),
     tellTls(action),
-    tellBackups(facts),
+    facts.backupHealth,
     tellQuorumLost(facts, view, available),
   ];
   const { metadata, status } = facts.cluster;
@@ -178,25 +178,6 @@ function tellTls(action: Action): Told {
   return action.kind === "wait" && action.reason === "AwaitCertificate"
     ? tell("TLSReady", false, action.reason, action.message)
     : tell("TLSReady", true, "Issued", "every certificate is there and good");
-}
-
-function tellBackups({ backups }: Facts): Told {
-  const ended = backups
-    .filter(({ status }) => status?.phase === "Complete" || status?.phase === "Failed")
-    .toSorted((a, b) =>
-      (a.metadata.creationTimestamp ?? "").localeCompare(b.metadata.creationTimestamp ?? ""),
-    );
-  const last = ended.at(-1);
-  if (last === undefined)
-    return tell("BackupHealthy", null, "NoBackup", "no backup has been made yet");
-  return last.status?.phase === "Complete"
-    ? tell("BackupHealthy", true, "Complete", `the last backup, ${last.metadata.name}, is complete`)
-    : tell(
-        "BackupHealthy",
-        false,
-        "Failed",
-        `the last backup, ${last.metadata.name}, failed: ${last.status?.message ?? ""}`,
-      );
 }
 
 /** Said, and nothing more: a person decides. */

@@ -1,6 +1,7 @@
 /** Everything that a pass knows. Read anew for each pass; what cannot be read is not the same as what is empty. */
 import type { BootFile, BootReport } from "../../src/api/boot.ts";
 import type { HistoryHash, MemberEntry, MemberState, RaisedAlarm } from "../admin.ts";
+import type { Observation } from "../api/conditions.ts";
 import type { QuorateBackup, QuorateCluster, QuorateTask } from "../api/gen/types.ts";
 import type { KubeObject } from "../kube/api.ts";
 import type { Journal } from "./journal.ts";
@@ -81,6 +82,7 @@ export interface Facts {
   readonly tasks: readonly QuorateTask[];
   /** Backups of this cluster. */
   readonly backups: readonly QuorateBackup[];
+  readonly backupHealth: Observation<"BackupHealthy">;
   /** Defaults for what is latched when the cluster is made. */
   readonly defaults: OperatorDefaults;
 }

@@ -130,6 +130,7 @@ export async function observe(observer: Observer, cluster: QuorateCluster): Prom
     served,
     tasks,
     backups,
+    backupHealth: await observer.restores(kube).health(at(name), backups, observer.now()),
     defaults: observer.defaults,
   };
   return { facts, admin };

@@ -1,5 +1,6 @@
-/** What a cluster asks of restores; operator/backup answers it. */
-import type { DefaultedImageSpec, RestoreSource } from "../api/gen/types.ts";
+/** What a cluster asks of backups and restores; operator/backup answers it. */
+import type { Observation } from "../api/conditions.ts";
+import type { DefaultedImageSpec, QuorateBackup, RestoreSource } from "../api/gen/types.ts";
 import type { KubeApi, ObjectRef, OwnerReference } from "../kube/api.ts";
 
 /** Everything that the Job has to know; made again from the journal at any time, and the same then. */
@@ -67,6 +68,12 @@ export interface RestorePort {
   /** Creates the Job. Rejects where its source is not there any more. */
   start(order: RestoreOrder): Promise<void>;
   drop(job: ObjectRef): Promise<void>;
+  /** Whether the cluster is backed up as its schedules promise. `backups`: all of it; `now`: milliseconds since 1970. */
+  health(
+    cluster: ObjectRef,
+    backups: readonly QuorateBackup[],
+    now: number,
+  ): Promise<Observation<"BackupHealthy">>;
 }
 
 export type RestorePorts = (kube: KubeApi) => RestorePort;

@@ -69,6 +69,41 @@ describe("transfer restore", { timeout: 300_000 }, () => {
     }
   });
 
+  it("what is taken under load is one moment of the history, and all of it", async () => {
+    const stop = new AbortController();
+    let written = 0;
+    const load = (async (): Promise<void> => {
+      while (!stop.signal.aborted)
+        await world.client.kv.put(`load/${written++ % 50}`, `${written}`);
+    })();
+    const restored = await world.prepare();
+    try {
+      const before = await world.client.kv.range("\0", { countOnly: true });
+      const backup = await world.backUp("loaded");
+      assert.ok(backup.revision >= before.revision);
+      const seed = restored.member(0);
+      const key = world.keyOf("loaded");
+      const args = [...world.restoreArguments(seed, key), "--bump-revision=0", ...world.s3.args];
+      const done = succeeded<RestoreResult>(await transfer(args, world.s3.environment));
+      stop.abort();
+      await load;
+      assert.ok(done.revision >= backup.revision, `${done.revision} of ${backup.revision}`);
+      restored.restart(seed);
+      await restored.awaitHealthy();
+      const own = world.connect([seed]);
+      const { revision } = done;
+      const [theirs, ours] = await Promise.all([
+        world.client.maintenance.hashKv({ revision }),
+        own.maintenance.hashKv({ revision }),
+      ]);
+      assert.equal(ours.hash, theirs.hash, `at revision ${revision} of ${written} writes`);
+      own.close();
+    } finally {
+      stop.abort();
+      await restored.stop();
+    }
+  });
+
   it("with a raised revision no watcher sees time go back", async () => {
     const { revision } = await world.backUp("raised");
     const restored = await world.prepare();

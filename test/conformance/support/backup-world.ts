@@ -38,7 +38,8 @@ export class BackupWorld {
     const world = new BackupWorld(folder, server, pki, cluster);
     const prng = new Prng(1);
     for (let at = 0; at < VALUES; at++) {
-      const value = Uint8Array.from({ length: VALUE_BYTES }, () => prng.between(0, 256));
+      const words = Uint32Array.from({ length: VALUE_BYTES / 4 }, () => prng.bits());
+      const value = new Uint8Array(words.buffer);
       await world.client.kv.put(`key/${at}`, value);
     }
     await world.client.kv.delete("key/7");

@@ -1,6 +1,11 @@
 /** A modelled cluster of Kubernetes with the real controller in it. */
 import { Prng } from "../../../src/base/prng.ts";
-import { QUORATE_BACKUP, QUORATE_CLUSTER, QUORATE_TASK } from "../../../operator/api/resources.ts";
+import {
+  QUORATE_BACKUP,
+  QUORATE_BACKUP_SCHEDULE,
+  QUORATE_CLUSTER,
+  QUORATE_TASK,
+} from "../../../operator/api/resources.ts";
 import type {
   QuorateCluster,
   QuorateClusterSpec,
@@ -47,7 +52,9 @@ export class Sandbox {
     this.random = new Prng(seed);
     this.api = new FakeApi({
       time: this.time,
-      kinds: [QUORATE_CLUSTER, QUORATE_BACKUP, QUORATE_TASK].map((kind) => customKind(kind)),
+      kinds: [QUORATE_CLUSTER, QUORATE_BACKUP, QUORATE_BACKUP_SCHEDULE, QUORATE_TASK].map((kind) =>
+        customKind(kind),
+      ),
       namespaces: [NAMESPACE],
       rules: [...NAMESPACED_RULES, ...CLUSTER_RULES],
     });
