@@ -20,7 +20,7 @@ export interface ProcessMemory {
   collect(): void;
 }
 
-export const KEEPER_TICK_MS = 500;
+export const KEEPER_TICK_MS = 250;
 const MIB = 1024 * 1024;
 /** Above it somebody is being served. */
 const IDLE_MAX = 0.1;
@@ -28,11 +28,14 @@ const IDLE_TICKS = 2;
 /** Less is not worth stopping for. */
 const GROWTH_BYTES_MIN = 24 * MIB;
 /** Collections take at most one part in so many of the time. */
-const TIME_PARTS = 50;
+const TIME_PARTS = 20;
 /** And at most one part in so many of an election timeout at once. */
 const ELECTION_PARTS = 3;
-/** Before the first one was measured: two passes over what lives. */
-const MS_PER_MIB_START = 1.5;
+/** What a collection takes beside its two passes over what lives, and what those take while nothing else was measured. */
+const FIXED_MS = 30;
+const MS_PER_MIB = 1.5;
+/** A measurement made while others had the processor is forgotten tick by tick: by half in twenty seconds. */
+const FORGETTING = 0.99;
 
 export class MemoryKeeper {
   readonly #memory: ProcessMemory;
@@ -41,7 +44,7 @@ export class MemoryKeeper {
   /** Resident bytes after the last collection. */
   #floorBytes = 0;
   #notBefore = 0;
-  #msPerMiB = MS_PER_MIB_START;
+  #msPerMiB = MS_PER_MIB;
 
   constructor(memory: ProcessMemory, electionMs: number) {
     this.#memory = memory;
@@ -57,10 +60,13 @@ export class MemoryKeeper {
     if (began < this.#notBefore) return false;
     if (memory.residentBytes() < this.#floorBytes + GROWTH_BYTES_MIN) return false;
     const heapMiB = memory.heapBytes() / MIB;
-    if (heapMiB * this.#msPerMiB > this.#pauseMsMax) return false;
+    if (FIXED_MS + heapMiB * this.#msPerMiB > this.#pauseMsMax) {
+      this.#msPerMiB = Math.max(MS_PER_MIB, this.#msPerMiB * FORGETTING);
+      return false;
+    }
     memory.collect();
     const ended = memory.now();
-    this.#msPerMiB = (ended - began) / Math.max(1, heapMiB);
+    this.#msPerMiB = Math.max(MS_PER_MIB, (ended - began - FIXED_MS) / heapMiB);
     this.#notBefore = ended + (ended - began) * TIME_PARTS;
     this.#floorBytes = memory.residentBytes();
     // What the collection itself took is no load.

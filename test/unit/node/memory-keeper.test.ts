@@ -77,7 +77,7 @@ describe("the memory keeper", () => {
     assert.equal(world.ticks(1000), 1);
   });
 
-  it("stops the loop for a fiftieth of the time at most", () => {
+  it("stops the loop for a twentieth of the time at most", () => {
     const world = started();
     world.msPerMiB = 2;
     const began = world.time;
@@ -87,7 +87,7 @@ describe("the memory keeper", () => {
       stoppedMs += world.ticks(1) * 140;
     }
     assert.ok(stoppedMs > 0);
-    assert.ok(stoppedMs <= (world.time - began) / 50 + 140, `${stoppedMs} ms`);
+    assert.ok(stoppedMs <= (world.time - began) / 20 + 140, `${stoppedMs} ms`);
   });
 
   it("leaves a heap alone whose collection would take long beside an election timeout", () => {
@@ -95,11 +95,13 @@ describe("the memory keeper", () => {
     world.liveMiB = 300;
     assert.equal(world.ticks(100), 0);
     const measured = started();
-    measured.msPerMiB = 5;
+    measured.msPerMiB = 8;
     measured.garbageMiB = 30;
     assert.equal(measured.ticks(10), 1, "judged by the collection before");
     measured.garbageMiB = 30;
-    assert.equal(measured.ticks(1000), 0, "it took longer than thought");
+    measured.time += 60_000;
+    assert.equal(measured.ticks(20), 0, "it took longer than thought");
+    assert.equal(measured.ticks(400), 1, "which may have been the fault of others");
   });
 
   it("gives the pages of collected garbage back to the system", async () => {
