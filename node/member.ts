@@ -29,7 +29,7 @@ import { Loop, type LoopEvents } from "./loop.ts";
 import type { MemberStats } from "./metrics/stats.ts";
 import { systemPace } from "./pace.ts";
 import { PeerCalls } from "./peer/calls.ts";
-import type { PeerDialer } from "./peer/dialer.ts";
+import type { PeerConnector, PeerDialer } from "./peer/dialer.ts";
 import { Links } from "./peer/links.ts";
 import { Publisher } from "./publisher.ts";
 import { MemberRaftStorage, REPLICATION_LIMITS } from "./raft-storage.ts";
@@ -58,6 +58,7 @@ export interface MemberOptions {
   readonly logger: MemberLog;
   readonly stats: MemberStats;
   readonly dial: PeerDialer;
+  readonly connect: PeerConnector;
   /** Writes to the client sockets what the turn said. */
   readonly flushClients: () => void;
   /** The member is no part of the cluster any more, or cannot go on: the process should end. */
@@ -127,7 +128,7 @@ export class Member implements Host {
     this.#departure = new Departure(this, options.onEnd);
     this.links = new Links(
       this.identity,
-      options.dial,
+      options.connect,
       {
         onUnreachable: (peer) => this.loop.onUnreachable(peer),
         onRefused: (peer) => this.#departure.onRefused(peer),

@@ -25,7 +25,7 @@ import { KEEPER_TICK_MS, MemoryKeeper, processMemory } from "./memory-keeper.ts"
 import { MemberStats } from "./metrics/stats.ts";
 import { notifyReady } from "./notify.ts";
 import { openMember } from "./open.ts";
-import { type PeerDialer, peerDialer } from "./peer/dialer.ts";
+import { type PeerConnector, peerConnector, type PeerDialer, peerDialer } from "./peer/dialer.ts";
 import { buildPeerRouter, type ReceivedBytes } from "./peer/server.ts";
 import { HealthService } from "./rpc/health.ts";
 import { LocalCalls } from "./rpc/local-call.ts";
@@ -71,9 +71,10 @@ export async function serve(options: ServeOptions): Promise<Running> {
   const probes = new ProbeServer(config, status, clientLimits(config), errorHandler(options));
   await probes.listen(config, tls.client);
   const dial = peerDialer(tls.peer);
+  const connect = peerConnector(tls.peer);
   const boot = openBoot(options, { dial, status, probes });
   const open = (start: BootStart): Promise<OpenMember> =>
-    openParts(options, { ...start, dial, status }, boot);
+    openParts(options, { ...start, dial, connect, status }, boot);
   const parts = await (boot === null ? open(startOf(config)) : boot.open(open));
   const { member } = parts;
   const stopMember = await takePart(options, { ...parts, tls, status, probes });
@@ -116,11 +117,12 @@ interface OpenMember {
 /** The member on its disk, before anybody can reach it. */
 async function openParts(
   options: ServeOptions,
-  { dial, birth, force, status }: BootStart & { dial: PeerDialer; status: BootStatus },
+  parts: BootStart & { dial: PeerDialer; connect: PeerConnector; status: BootStatus },
   boot: Boot | null,
 ): Promise<OpenMember> {
   const { config, logger, clock = monotonicClock, onFatal } = options;
   const stats = new MemberStats();
+  const { dial, connect, birth, force, status } = parts;
   const late: Late = { member: null, clients: null };
   const logins = new Logins(config);
   const opened = await openMember({
@@ -143,6 +145,7 @@ async function openParts(
     logger,
     stats,
     dial,
+    connect,
     flushClients: () => late.clients?.flush(),
     onEnd: boot === null ? options.onEnd : (reason) => boot.onRemoved(reason),
     onFatal,

@@ -1,10 +1,17 @@
 /** Connections to other members: plaintext or TLS, as their URL says. */
 import { ChannelCredentials, Client, credentials } from "@grpc/grpc-js";
+import { connect as connectTcp, type Socket } from "node:net";
 import { connect } from "node:tls";
 import type { Credentials } from "../tls/credentials.ts";
 
 /** A client for the first of a member's peer URLs. */
 export type PeerDialer = (peerUrls: readonly string[]) => Client;
+
+/**
+ * A connection to the first of a member's peer URLs, its handshake done, for HTTP/2. Rejects with the reason; gives up after
+ * ten seconds.
+ */
+export type PeerConnector = (peerUrls: readonly string[]) => Promise<Socket>;
 
 export const RETRY_FIRST_MS = 50;
 export const RETRY_MAX_MS = 1_000;
@@ -25,15 +32,52 @@ const PEER_CHANNEL_OPTIONS: Readonly<Record<string, number>> = {
   "grpc.enable_retries": 0,
 };
 
+/** Where a peer URL leads. A port that is the scheme's own is none to a URL. */
+function placeOf(peerUrls: readonly string[]): { url: URL; secure: boolean; port: number } {
+  const url = new URL(peerUrls[0] ?? "");
+  const secure = url.protocol === "https:";
+  return { url, secure, port: url.port === "" ? (secure ? 443 : 80) : Number(url.port) };
+}
+
 export function peerDialer(tls: Credentials): PeerDialer {
   return (peerUrls) => {
-    const url = new URL(peerUrls[0] ?? "");
-    const secure = url.protocol === "https:";
-    // A port that is the scheme's own is none to a URL.
-    const target = url.port === "" ? `${url.host}:${secure ? 443 : 80}` : url.host;
+    const { url, secure, port } = placeOf(peerUrls);
     const terms = secure ? new PeerChannel(tls, url.hostname) : credentials.createInsecure();
-    return new Client(target, terms, PEER_CHANNEL_OPTIONS);
+    return new Client(`${url.hostname}:${port}`, terms, PEER_CHANNEL_OPTIONS);
   };
+}
+
+export function peerConnector(tls: Credentials): PeerConnector {
+  return async (peerUrls) => {
+    const { url, secure, port } = placeOf(peerUrls);
+    const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
+    const socket = connectTcp({ host, port, noDelay: true });
+    await settled(socket, "connect", "the connection took too long");
+    return secure ? await shakeHands(tls, url.hostname, socket) : socket;
+  };
+}
+
+/** The TLS side of a connection: once its handshake is done and the other end is who it should be. */
+async function shakeHands(tls: Credentials, host: string, socket: Socket): Promise<Socket> {
+  const secure = connect({ ...tls.connectOptions(host), socket, ALPNProtocols: ["h2"] });
+  await settled(secure, "secureConnect", "the handshake took too long");
+  return secure;
+}
+
+/** Resolves with the event; rejects, and destroys the socket, on its fault or when it takes too long. */
+function settled(socket: Socket, event: string, late: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => socket.destroy(new Error(late)), HANDSHAKE_MS_MAX);
+    socket.once(event, () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    socket.on("error", reject);
+    socket.once("close", () => {
+      clearTimeout(timer);
+      reject(new Error("the connection was closed during its handshake"));
+    });
+  });
 }
 
 type Connector = ReturnType<ChannelCredentials["_createSecureConnector"]>;
@@ -71,27 +115,10 @@ class PeerChannel extends ChannelCredentials {
     callCredentials?: CallCredentials,
   ): Connector {
     return {
-      connect: (socket) =>
-        new Promise((resolve, reject) => {
-          const options = {
-            ...this.#tls.connectOptions(this.#host),
-            socket,
-            ALPNProtocols: ["h2"],
-          };
-          const secure = connect(options, () => {
-            clearTimeout(timer);
-            resolve({ socket: secure, secure: true });
-          });
-          const timer = setTimeout(
-            () => secure.destroy(new Error("the handshake took too long")),
-            HANDSHAKE_MS_MAX,
-          );
-          secure.on("error", reject);
-          secure.once("close", () => {
-            clearTimeout(timer);
-            reject(new Error("the connection was closed during its handshake"));
-          });
-        }),
+      connect: async (socket) => ({
+        socket: await shakeHands(this.#tls, this.#host, socket),
+        secure: true,
+      }),
       waitForReady: () => Promise.resolve(),
       getCallCredentials: () => callCredentials ?? credentials.createEmpty(),
       destroy: () => {},

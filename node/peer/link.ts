@@ -2,16 +2,17 @@
  * The sending half of one peer link: one stream for as long as it lives, all messages of a turn in one of its messages. What
  * cannot be sent is dropped and reported: Raft sends again what still matters.
  */
-import type { Client, ClientDuplexStream } from "@grpc/grpc-js";
 import { encodePeerMessages, decodePeerMessages } from "../../src/api/gen/peer.ts";
 import type { PeerMessages, RaftMessage } from "../../src/api/gen/peer.ts";
 import { Peer } from "../../src/api/gen/methods.ts";
+import { DecodeError } from "../../src/api/reader.ts";
 import type { Logger } from "../../src/base/ports.ts";
+import { ClientStream } from "../../src/grpc/client-stream.ts";
 import type { Message } from "../../src/raft/message.ts";
 import type { MemberId } from "../../src/raft/types.ts";
 import type { Identity } from "../data-dir.ts";
 import { toWire } from "./codec.ts";
-import { type PeerDialer, RETRY_FIRST_MS, RETRY_MAX_MS } from "./dialer.ts";
+import { type PeerConnector, RETRY_FIRST_MS, RETRY_MAX_MS } from "./dialer.ts";
 import { exponentialBounds, HandHistogram } from "../histogram.ts";
 import { makeHandshake, REMOVED_REFUSAL } from "./handshake.ts";
 
@@ -24,15 +25,17 @@ export interface LinkEvents {
 
 /** Beyond so much unsent the peer counts as unreachable. */
 const QUEUED_BYTES_MAX = 64 * 1024 * 1024;
+/** The peer answers each probe, one a second, before all else: one that is silent for so long is not there. */
+const SILENCE_MS_MAX = 4_000;
 
 export class Link {
   readonly peer: MemberId;
   readonly #self: Identity;
-  readonly #dial: PeerDialer;
+  readonly #connect: PeerConnector;
   readonly #events: LinkEvents;
   readonly #logger: Logger;
-  #client: Client;
-  #stream: ClientDuplexStream<Buffer, PeerMessages> | null = null;
+  #peerUrls: readonly string[];
+  #stream: ClientStream | null = null;
   #retryMs = RETRY_FIRST_MS;
   #retry: NodeJS.Timeout | null = null;
   #closed = false;
@@ -57,16 +60,16 @@ export class Link {
     self: Identity,
     peer: MemberId,
     peerUrls: readonly string[],
-    dial: PeerDialer,
+    connect: PeerConnector,
     events: LinkEvents,
     logger: Logger,
   ) {
-    this.#dial = dial;
+    this.#connect = connect;
+    this.#peerUrls = peerUrls;
     this.#self = self;
     this.peer = peer;
     this.#events = events;
     this.#logger = logger;
-    this.#client = this.#dial(peerUrls);
     this.#open();
   }
 
@@ -76,7 +79,7 @@ export class Link {
 
   /** Bytes that the peer's socket has not taken yet. */
   get queuedBytes(): number {
-    return this.#stream?.writableLength ?? 0;
+    return this.#stream?.queuedBytes ?? 0;
   }
 
   /** Queues until the end of the turn. */
@@ -94,31 +97,40 @@ export class Link {
     const stream = this.#stream;
     const messages = this.#pending;
     this.#pending = [];
-    if (stream === null || stream.writableLength > QUEUED_BYTES_MAX) {
+    if (stream === null || stream.queuedBytes > QUEUED_BYTES_MAX) {
       this.#lost();
       return;
     }
-    const bytes = Buffer.from(encodePeerMessages({ handshake: null, messages }));
+    const bytes = encodePeerMessages({ handshake: null, messages });
     this.bytesSent += bytes.length;
-    stream.write(bytes);
+    stream.send(bytes);
+    stream.flush();
   }
 
-  /** Asks the peer for an answer, to know how far it is: about once a second. */
+  /** Asks the peer for an answer, to know how far it is, and whether it is there: about once a second. */
   probe(): void {
-    if (this.#stream === null || this.#down) return;
+    const stream = this.#stream;
+    if (stream === null) return;
+    const nowMs = performance.now();
+    if (stream.isAttached && nowMs - stream.heardAtMs > SILENCE_MS_MAX) {
+      stream.fail("the peer is silent");
+    } else if (!this.#down) this.#ask(stream);
+  }
+
+  #ask(stream: ClientStream): void {
     this.#askedAtMs = performance.now();
-    const again = { handshake: makeHandshake(this.#self, this.peer), messages: [] };
-    this.#stream.write(Buffer.from(encodePeerMessages(again)));
+    const handshake = makeHandshake(this.#self, this.peer);
+    stream.send(encodePeerMessages({ handshake, messages: [] }));
+    stream.flush();
   }
 
   /** The member moved. */
   redirect(peerUrls: readonly string[]): void {
-    const old = this.#client;
     this.#connected = false;
-    this.#stream?.cancel();
+    this.#stream?.close();
     this.#stream = null;
-    old.close();
-    this.#client = this.#dial(peerUrls);
+    if (this.#retry !== null) clearTimeout(this.#retry);
+    this.#peerUrls = peerUrls;
     this.#open();
   }
 
@@ -135,29 +147,38 @@ export class Link {
     this.#closed = true;
     this.#retired?.();
     if (this.#retry !== null) clearTimeout(this.#retry);
-    this.#stream?.cancel();
+    this.#stream?.close();
     this.#stream = null;
-    this.#client.close();
   }
 
   #open(): void {
     if (this.#closed) return;
     this.#retry = null;
-    const stream = this.#client.makeBidiStreamRequest(
-      Peer.stream.path,
-      (bytes: Buffer) => bytes,
-      (bytes: Buffer) => decodePeerMessages(bytes),
+    const url = new URL(this.#peerUrls[0] ?? "");
+    const scheme = url.protocol === "https:" ? "https" : "http";
+    const stream: ClientStream = new ClientStream(
+      { scheme, authority: url.host, path: Peer.stream.path },
+      {
+        onMessage: (message) => this.#onMessage(stream, message),
+        onEnd: (reason) => this.#onEnd(stream, reason),
+      },
     );
     this.#stream = stream;
-    this.#askedAtMs = performance.now();
-    const bytes = encodePeerMessages({
-      handshake: makeHandshake(this.#self, this.peer),
-      messages: [],
-    });
-    stream.write(Buffer.from(bytes));
-    stream.on("data", (answer: PeerMessages) => this.#onAnswer(answer));
-    stream.on("error", (error: Error) => this.#onEnd(stream, error.message));
-    stream.on("end", () => this.#onEnd(stream, "the peer ended the stream"));
+    this.#ask(stream);
+    this.#connect(this.#peerUrls).then(
+      (socket) => stream.attach(socket),
+      (error: Error) => stream.fail(error.message),
+    );
+  }
+
+  #onMessage(stream: ClientStream, message: Uint8Array): void {
+    if (stream !== this.#stream) return;
+    try {
+      this.#onAnswer(decodePeerMessages(message));
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      stream.fail(error.message);
+    }
   }
 
   #onAnswer(answer: PeerMessages): void {
@@ -177,7 +198,7 @@ export class Link {
     if (refusal === REMOVED_REFUSAL) this.#events.onRefused(this.peer);
   }
 
-  #onEnd(stream: ClientDuplexStream<Buffer, PeerMessages>, reason: string): void {
+  #onEnd(stream: ClientStream, reason: string): void {
     if (stream !== this.#stream || this.#closed) return;
     this.#stream = null;
     if (this.#connected) this.disconnects++;

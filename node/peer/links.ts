@@ -4,7 +4,7 @@ import type { Message } from "../../src/raft/message.ts";
 import type { MemberId } from "../../src/raft/types.ts";
 import type { Logger } from "../../src/base/ports.ts";
 import type { Identity } from "../data-dir.ts";
-import type { PeerDialer } from "./dialer.ts";
+import type { PeerConnector } from "./dialer.ts";
 import { Link, type LinkEvents } from "./link.ts";
 
 export interface LinksEvents extends LinkEvents {
@@ -14,7 +14,7 @@ export interface LinksEvents extends LinkEvents {
 
 export class Links {
   readonly #self: Identity;
-  readonly #dial: PeerDialer;
+  readonly #connect: PeerConnector;
   readonly #events: LinksEvents;
   readonly #logger: Logger;
   readonly #farewellMs: number;
@@ -24,12 +24,12 @@ export class Links {
   /** `farewellMs`: for how long a removed member's link stays open. */
   constructor(
     self: Identity,
-    dial: PeerDialer,
+    connect: PeerConnector,
     events: LinksEvents,
     logger: Logger,
     farewellMs: number,
   ) {
-    this.#dial = dial;
+    this.#connect = connect;
     this.#farewellMs = farewellMs;
     this.#self = self;
     this.#events = events;
@@ -48,7 +48,7 @@ export class Links {
       if (link === undefined) {
         this.#links.set(
           id,
-          new Link(this.#self, id, member.peerUrls, this.#dial, this.#events, this.#logger),
+          new Link(this.#self, id, member.peerUrls, this.#connect, this.#events, this.#logger),
         );
       } else if (this.#urls.get(id) !== urls) {
         link.redirect(member.peerUrls);
