@@ -123,7 +123,7 @@ export async function observe(observer: Observer, cluster: QuorateCluster): Prom
     secrets,
     zones: nodes,
     restore: await readRestore(observer, cluster, journal),
-    expandable: await expandableClasses(kube, spec, ownClaims),
+    expandable: await expandableClasses(kube, [spec, specOf(cluster)], ownClaims),
     hashes: await askHashes(admin, journal, access.members),
     strandedClaims: await strandedClaims(kube, ownPods, ownClaims),
     owned,

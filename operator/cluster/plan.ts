@@ -24,7 +24,7 @@ import {
   planTask,
   planTaskStatus,
 } from "./operation/tasks.ts";
-import { planGrowVolumes, planGrowth } from "./operation/volumes.ts";
+import { planExpansion, planGrowVolumes, planGrowth } from "./operation/volumes.ts";
 import { planRestore } from "./operation/restore.ts";
 import { planBootstrap } from "./operation/bootstrap.ts";
 import { planAddMember } from "./operation/join.ts";
@@ -92,7 +92,10 @@ export function plan(facts: Facts): Action {
   const upkeep = first(UPKEEP, view);
   if (upkeep !== null) return upkeep;
   const { operation } = view.journal;
-  if (operation !== null) return inTime(view, operation, planOperation(view, operation));
+  if (operation !== null) {
+    const next = planOperation(view, operation);
+    return next.kind === "wait" ? (planExpansion(view) ?? inTime(view, operation, next)) : next;
+  }
   return first(QUESTIONS, view) ?? { kind: "settled" };
 }
 
@@ -146,9 +149,7 @@ function planOperation(view: View, operation: Operation): Action {
 }
 
 /** What waits beyond its deadline is called stalled, and goes on waiting. */
-function inTime({ facts }: View, { deadline, type }: Operation, action: Action): Action {
-  if (action.kind !== "wait" || deadline === null || facts.now <= Date.parse(deadline))
-    return action;
-  const late: Wait = { ...action, stalled: true, message: `${type} takes long: ${action.message}` };
-  return late;
+function inTime({ facts }: View, { deadline, type }: Operation, action: Wait): Wait {
+  if (deadline === null || facts.now <= Date.parse(deadline)) return action;
+  return { ...action, stalled: true, message: `${type} takes long: ${action.message}` };
 }

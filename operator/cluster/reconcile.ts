@@ -2,9 +2,9 @@
 import { isDeepStrictEqual } from "node:util";
 import { QUORATE_CLUSTER, apiVersion } from "../api/resources.ts";
 import type { QuorateCluster, QuorateClusterStatus } from "../api/gen/types.ts";
-import type { KubeObject, ObjectRef } from "../kube/api.ts";
+import { KubeError, type KubeObject, type ObjectRef } from "../kube/api.ts";
 import { act } from "./act.ts";
-import type { Action } from "./action.ts";
+import { type Action, type Wait, stalled } from "./action.ts";
 import type { Facts } from "./facts.ts";
 import { JournalError } from "./journal.ts";
 import { type Observer, observe } from "./observe.ts";
@@ -43,20 +43,27 @@ export async function reconcileCluster(
   try {
     const { facts, admin } = await observe(reconciler, cluster);
     const action = plan(facts);
-    const told = await tell(reconciler, facts, action).then(
+    reconciler.onAction?.(ref, action);
+    const failure = await act(reconciler, admin, facts, action).then(
       () => null,
       (thrown: unknown) => ({ thrown }),
     );
-    reconciler.onAction?.(ref, action);
-    // A status that cannot be written keeps nothing from being mended.
-    await act(reconciler, admin, facts, action);
-    if (told !== null) throw told.thrown;
+    // Afterwards, so that a status that cannot be written keeps nothing from being mended, and a refusal is in it.
+    await tell(reconciler, facts, refusalOf(failure?.thrown) ?? action);
+    if (failure !== null) throw failure.thrown;
     return nextPass(action);
   } catch (thrown) {
     if (!(thrown instanceof JournalError)) throw thrown;
     reconciler.recorder.event(cluster, "Warning", "JournalUnreadable", thrown.message);
     return IDLE_MS;
   }
+}
+
+/** What the API server does not take, it takes no better the next time: a person has to see it. */
+function refusalOf(thrown: unknown): Wait | null {
+  const isRefusal =
+    thrown instanceof KubeError && (thrown.code === "forbidden" || thrown.code === "invalid");
+  return isRefusal ? stalled("Refused", `Kubernetes refuses a step: ${thrown.message}`) : null;
 }
 
 function nextPass(action: Action): NextPass {

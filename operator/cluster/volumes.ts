@@ -65,16 +65,17 @@ async function isStranded(kube: KubeApi, volume: string): Promise<boolean> {
   return true;
 }
 
-/** Asked only where a volume has to grow. */
+/** Asked only where a volume has to grow by one of the specs. */
 export async function expandableClasses(
   kube: KubeApi,
-  { storage }: DefaultedClusterSpec,
+  specs: readonly DefaultedClusterSpec[],
   claims: ReadonlyMap<string, Claim>,
 ): Promise<ReadonlyMap<string, boolean>> {
+  const wanted = Math.max(...specs.map(({ storage }) => quantityOf(storage.size)));
   const classes = new Set<string>();
   for (const { spec } of claims.values()) {
     const asked = spec?.resources?.requests?.storage;
-    if (asked !== undefined && quantityOf(asked) < quantityOf(storage.size))
+    if (asked !== undefined && quantityOf(asked) < wanted)
       classes.add(spec?.storageClassName ?? "");
   }
   classes.delete("");

@@ -31,6 +31,7 @@ const PROTECTED_CONTAINER: readonly string[] = [
   "stdin",
   "tty",
 ];
+const DATA_VOLUME = "data";
 const PROTECTED_PREFIX =
   /^(quorate\.io\/|app\.kubernetes\.io\/(name|instance|managed-by|component)$)/;
 
@@ -58,7 +59,8 @@ export function overlaySpec(own: Fields, template: PodTemplateSpec | undefined):
   const allowed = Object.fromEntries(
     Object.entries(given).filter(([key]) => !PROTECTED_SPEC.includes(key)),
   );
-  const volumes = named(own["volumes"], "name");
+  // The volume of the claim is not among the pod's own: the StatefulSet controller adds it.
+  const volumes = new Set([...named(own["volumes"], "name"), DATA_VOLUME]);
   return merge(own, {
     ...allowed,
     ...(allowed["volumes"] === undefined

@@ -8,6 +8,7 @@ import { isBackupReading, valueOf } from "../facts.ts";
 import type { MemberState, RaisedAlarm } from "../../admin.ts";
 import { type Place, type View } from "../view.ts";
 import { describePod } from "./describe.ts";
+import { needsReplacement } from "./repair.ts";
 
 /** Of the quota: beyond it the alarm would be raised again at once. */
 const FULL = 0.9;
@@ -21,6 +22,7 @@ export function spaceAlarms(view: View): readonly RaisedAlarm[] {
 /** Once for each spec: what it could not mend, a larger quota has to. */
 export function planSpace(view: View): Action | null {
   if (spaceAlarms(view).length === 0 || view.spec.repair.mode === "Manual") return null;
+  if (lostMember(view) !== null) return null;
   const last = view.journal.history.findLast(({ type }) => type === "RepairSpace");
   const tried =
     last?.outcome === "Failed" && last.id.startsWith(`${view.journal.adopted.generation}-`);
@@ -34,6 +36,8 @@ export function planRepairSpace(view: View, operation: RepairSpaceOperation): Ac
     return view.facts.alarms.known
       ? finish(view, "Done", "there is room again")
       : wait("AwaitAlarms", `alarms cannot be read: ${view.facts.alarms.why}`);
+  const lost = lostMember(view);
+  if (lost !== null) return finish(view, "Abandoned", `${lost.name} has to be replaced first`);
   if (operation.step === "Compact") {
     const revision = view.leader?.state?.revision ?? null;
     if (revision === null) return wait("AwaitLeader", "the members have no leader now");
@@ -56,6 +60,8 @@ export function planRepairSpace(view: View, operation: RepairSpaceOperation): Ac
 }
 
 export function planDefragment(view: View, operation: DefragmentOperation): Action {
+  const lost = lostMember(view);
+  if (lost !== null) return finish(view, "Abandoned", `${lost.name} has to be replaced first`);
   const next = nextToDefragment(view, operation.done, operation.members);
   if (next.kind === "wait") return next.wait;
   if (next.kind === "none")
@@ -63,6 +69,11 @@ export function planDefragment(view: View, operation: DefragmentOperation): Acti
   const done = [...operation.done, next.place.name];
   const afterwards = revised(view.journal, { operation: { ...operation, done } });
   return { kind: "defragment", member: next.place.name, afterwards };
+}
+
+/** Waiting for it to take part would be for ever: it has to be replaced, which is another operation. */
+function lostMember(view: View): Place | null {
+  return view.places.find((place) => needsReplacement(view, place) !== null) ?? null;
 }
 
 type Next =

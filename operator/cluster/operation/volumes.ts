@@ -1,19 +1,37 @@
 /** Volumes grow before anything asks whether the members are well: a full disk may be why they are not. Pure. */
 import { quantityOf } from "../../api/quantity.ts";
 import { type Action, wait } from "../action.ts";
+import { specOf } from "../adoption.ts";
 import type { GrowVolumesOperation } from "../journal.ts";
 import { isTerminating } from "../objects.ts";
 import { begin, finish } from "../step.ts";
 import type { Place, View } from "../view.ts";
 
+/**
+ * The next claim that has to grow; null: none that may. Asked while an operation waits as well, and by the spec as it is now: a
+ * full disk may be what the operation waits for.
+ */
+export function planExpansion(view: View): Action | null {
+  for (const place of view.places) {
+    if (!isTooSmall(view, place) || !mayGrow(view, place)) continue;
+    const size = String(sizeOf(view));
+    return { kind: "expandClaim", name: place.claim?.metadata.name ?? "", size };
+  }
+  return null;
+}
+
+/** Volumes never shrink, so the larger of what is followed and what was asked for since is what comes. */
+function sizeOf({ spec, facts }: View): string | number {
+  const { size } = specOf(facts.cluster).storage;
+  return quantityOf(size) > quantityOf(spec.storage.size) ? size : spec.storage.size;
+}
+
 /** The next claim that has to grow, or the claim template that has to; null: all are as large as the spec says. */
 export function planGrowth(view: View): Action | null {
   const { spec, facts } = view;
   const { size } = spec.storage;
-  for (const place of view.places) {
-    if (isTooSmall(view, place) && mayGrow(view, place))
-      return { kind: "expandClaim", name: place.claim?.metadata.name ?? "", size: String(size) };
-  }
+  const expansion = planExpansion(view);
+  if (expansion !== null) return expansion;
   const set = facts.statefulSet;
   const template = set?.spec.volumeClaimTemplates?.[0]?.spec?.resources?.requests?.storage;
   if (set === null || template === undefined || isTerminating(set)) return null;
@@ -33,10 +51,10 @@ export function planGrowVolumes(view: View, operation: GrowVolumesOperation): Ac
   return finish(view, "Done", `new volumes have ${view.spec.storage.size}`);
 }
 
-function isTooSmall({ spec }: View, { claim }: Place): boolean {
+function isTooSmall(view: View, { claim }: Place): boolean {
   const asked = claim?.spec?.resources?.requests?.storage;
   if (claim === null || asked === undefined || isTerminating(claim)) return false;
-  return quantityOf(asked) < quantityOf(spec.storage.size);
+  return quantityOf(asked) < quantityOf(sizeOf(view));
 }
 
 /** As far as the storage class says. */

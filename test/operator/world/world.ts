@@ -13,6 +13,7 @@ import { BOOT_ANNOTATION } from "../../../operator/cluster/names.ts";
 import type { FakeApi } from "../fake-api.ts";
 import type { VirtualTime } from "../virtual-time.ts";
 import { type Disk, Lineage, type Running, type Seat, emptyDisk, idOf } from "./consensus.ts";
+import { MountedTls } from "./mounted-tls.ts";
 
 export const NAMESPACE = "data";
 export const VERSION = "1.4.2";
@@ -57,6 +58,7 @@ export class World {
   readonly care: string[] = [];
   /** Of the members' URLs. */
   scheme: "http" | "https" = "http";
+  readonly tls: MountedTls;
   #ids = 0x1000;
 
   constructor(api: FakeApi, time: VirtualTime, random: Prng, cluster: string) {
@@ -64,6 +66,7 @@ export class World {
     this.time = time;
     this.random = random;
     this.cluster = cluster;
+    this.tls = new MountedTls(api, NAMESPACE, cluster);
   }
 
   start(): void {
@@ -128,7 +131,7 @@ export class World {
       lastIndex: identity === null ? null : disk.index,
       appliedIndex: identity === null ? null : disk.index,
       leader: process.phase === "Running" ? (lineage?.leader ?? null) : null,
-      tls: { client: null, peer: null },
+      tls: this.tls.report(pod, this.time.now()),
     };
   }
 

@@ -1,0 +1,80 @@
+/** The certificates that members have mounted: each takes over what the Secrets hold in its own time. */
+import { X509Certificate } from "node:crypto";
+import type { BootReport, TlsInUse } from "../../../src/api/boot.ts";
+import { SECRET } from "../../../operator/api/resources.ts";
+import type { Secret } from "../../../operator/cluster/objects.ts";
+import type { FakeApi } from "../fake-api.ts";
+
+interface Mounted {
+  readonly at: number;
+  readonly client: Files | null;
+  readonly peer: Files | null;
+}
+
+interface Files {
+  readonly certificate: X509Certificate;
+  readonly authorities: readonly X509Certificate[];
+}
+
+/** How long after a change a volume shows it, at least, and how much later each further member. */
+const LATE_MS = 5_000;
+
+export class MountedTls {
+  readonly #api: FakeApi;
+  readonly #namespace: string;
+  readonly #cluster: string;
+  readonly #mounted = new Map<string, Mounted>();
+
+  constructor(api: FakeApi, namespace: string, cluster: string) {
+    this.#api = api;
+    this.#namespace = namespace;
+    this.#cluster = cluster;
+  }
+
+  /** What this pod uses at `now`, in milliseconds of virtual time. */
+  report(pod: string, now: number): BootReport["tls"] {
+    const ordinal = Number(pod.replace(/^.*-/, ""));
+    const before = this.#mounted.get(pod);
+    if (before === undefined || now - before.at >= LATE_MS * (ordinal + 1))
+      this.#mounted.set(pod, { at: now, client: this.#read("server"), peer: this.#read("peer") });
+    const files = this.#mounted.get(pod);
+    return { client: inUse(files?.client), peer: inUse(files?.peer) };
+  }
+
+  /** Pairs of pods of which the first would refuse the second's certificate, on either side. */
+  strangers(): string[] {
+    const found: string[] = [];
+    for (const [one, { client, peer }] of this.#mounted)
+      for (const [other, shown] of this.#mounted) {
+        if (!trusts(client, shown.client)) found.push(`${one} refuses ${other} as a client does`);
+        if (!trusts(peer, shown.peer)) found.push(`${one} refuses ${other} as a peer`);
+      }
+    return found;
+  }
+
+  #read(side: "server" | "peer"): Files | null {
+    const ref = { namespace: this.#namespace, name: `${this.#cluster}-${side}-tls` };
+    const { data } = (this.#api.store.get(SECRET, ref) ?? {}) as Partial<Secret>;
+    const [certificate, bundle] = ["tls.crt", "ca.crt"].map((key) =>
+      Buffer.from(data?.[key] ?? "", "base64").toString(),
+    );
+    if (certificate === undefined || certificate === "" || bundle === undefined) return null;
+    const blocks = bundle.split(/(?<=-----END CERTIFICATE-----\n)/).filter((text) => text !== "");
+    return {
+      certificate: new X509Certificate(certificate),
+      authorities: blocks.map((block) => new X509Certificate(block)),
+    };
+  }
+}
+
+function trusts(judge: Files | null, shown: Files | null): boolean {
+  if (judge === null || shown === null) return judge === shown;
+  return judge.authorities.some(({ publicKey }) => shown.certificate.verify(publicKey));
+}
+
+function inUse(files: Files | null | undefined): TlsInUse | null {
+  if (files == null) return null;
+  const print = ({ fingerprint256 }: X509Certificate): string =>
+    fingerprint256.replaceAll(":", "").toLowerCase();
+  return { certificate: print(files.certificate), authorities: files.authorities.map(print) };
+}
