@@ -4,7 +4,7 @@ import { ROOT } from "../../house/scan.ts";
 import { type Finished, run, tool } from "../../conformance/support/tools.ts";
 import { NAMESPACE as NAMESPACES, POD } from "../../../operator/api/resources.ts";
 import type { KubeObject } from "../../../operator/kube/api.ts";
-import { api } from "./api.ts";
+import { api, eventually } from "./api.ts";
 import { IMAGE } from "./image.ts";
 
 export const OPERATOR_NAMESPACE = "quorate-system";
@@ -31,8 +31,12 @@ export async function helm(...args: string[]): Promise<Finished> {
   return await run([tool("helm"), ...args], { timeoutMs: 300_000 });
 }
 
-/** One that asks for Pod Security `restricted`, if it is not there. */
+/** One that asks for Pod Security `restricted`, if it is not there. One of an earlier run that is going is waited for. */
 export async function createNamespace(name: string): Promise<void> {
+  const isSettled = (found: KubeObject | null): boolean =>
+    found?.metadata.deletionTimestamp === undefined;
+  const ref = { namespace: null, name };
+  await eventually(`the namespace ${name} is gone`, NAMESPACES, ref, isSettled, 120_000);
   await api.apply(NAMESPACES, {
     apiVersion: "v1",
     kind: "Namespace",
