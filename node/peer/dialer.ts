@@ -15,6 +15,8 @@ export type PeerConnector = (peerUrls: readonly string[]) => Promise<Socket>;
 
 export const RETRY_FIRST_MS = 50;
 export const RETRY_MAX_MS = 1_000;
+/** Packets to where a member was before it moved vanish; its name leads elsewhere by now. */
+const CONNECT_MS_MAX = 2_000;
 /** As long as listeners give their clients. */
 const HANDSHAKE_MS_MAX = 10_000;
 
@@ -52,7 +54,7 @@ export function peerConnector(tls: Credentials): PeerConnector {
     const { url, secure, port } = placeOf(peerUrls);
     const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
     const socket = connectTcp({ host, port, noDelay: true });
-    await settled(socket, "connect", "the connection took too long");
+    await settled(socket, "connect", "the connection took too long", CONNECT_MS_MAX);
     return secure ? await shakeHands(tls, url.hostname, socket) : socket;
   };
 }
@@ -60,14 +62,14 @@ export function peerConnector(tls: Credentials): PeerConnector {
 /** The TLS side of a connection: once its handshake is done and the other end is who it should be. */
 async function shakeHands(tls: Credentials, host: string, socket: Socket): Promise<Socket> {
   const secure = connect({ ...tls.connectOptions(host), socket, ALPNProtocols: ["h2"] });
-  await settled(secure, "secureConnect", "the handshake took too long");
+  await settled(secure, "secureConnect", "the handshake took too long", HANDSHAKE_MS_MAX);
   return secure;
 }
 
 /** Resolves with the event; rejects, and destroys the socket, on its fault or when it takes too long. */
-function settled(socket: Socket, event: string, late: string): Promise<void> {
+function settled(socket: Socket, event: string, late: string, ms: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => socket.destroy(new Error(late)), HANDSHAKE_MS_MAX);
+    const timer = setTimeout(() => socket.destroy(new Error(late)), ms);
     socket.once(event, () => {
       clearTimeout(timer);
       resolve();
