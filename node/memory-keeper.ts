@@ -25,6 +25,8 @@ const MIB = 1024 * 1024;
 /** Above it somebody is being served. */
 const IDLE_MAX = 0.1;
 const IDLE_TICKS = 2;
+/** A member that starts waits for elections, and is no idle one. */
+const START_MS = 10_000;
 /** Less is not worth stopping for. */
 const GROWTH_BYTES_MIN = 24 * MIB;
 /** Collections take at most one part in so many of the time. */
@@ -43,12 +45,13 @@ export class MemoryKeeper {
   #idleTicks = 0;
   /** Resident bytes after the last collection. */
   #floorBytes = 0;
-  #notBefore = 0;
+  #notBefore: number;
   #msPerMiB = MS_PER_MIB;
 
   constructor(memory: ProcessMemory, electionMs: number) {
     this.#memory = memory;
     this.#pauseMsMax = electionMs / ELECTION_PARTS;
+    this.#notBefore = memory.now() + START_MS;
   }
 
   /** To be called every `KEEPER_TICK_MS`. True where it collected. */

@@ -15,7 +15,7 @@ class World implements ProcessMemory {
   garbageMiB = 60;
   msPerMiB = 1;
   collections = 0;
-  readonly keeper = new MemoryKeeper(this, ELECTION_MS);
+  keeper = new MemoryKeeper(this, ELECTION_MS);
 
   now(): number {
     return this.time;
@@ -53,7 +53,7 @@ class World implements ProcessMemory {
 function started(): World {
   const world = new World();
   world.garbageMiB = 10;
-  world.ticks(2);
+  world.ticks(20);
   return world;
 }
 
@@ -65,6 +65,14 @@ describe("the memory keeper", () => {
     assert.equal(world.ticks(100), 0);
     world.load = 0.01;
     assert.equal(world.ticks(1), 0, "a short pause of the load is not its end");
+    assert.equal(world.ticks(1), 1);
+  });
+
+  it("leaves a start alone, whose elections wait", () => {
+    const world = new World();
+    world.time = 5_000;
+    world.keeper = new MemoryKeeper(world, ELECTION_MS);
+    assert.equal(world.ticks(19), 0);
     assert.equal(world.ticks(1), 1);
   });
 
@@ -109,7 +117,7 @@ describe("the memory keeper", () => {
     const script = `
       import { MemoryKeeper, processMemory } from ${JSON.stringify(keeper)};
       const memory = processMemory();
-      const keeper = new MemoryKeeper(memory, 4000);
+      const keeper = new MemoryKeeper({ ...memory, now: () => memory.now() * 100 }, 4_000_000);
       const before = memory.residentBytes();
       let kept = [];
       for (let at = 0; at < 600_000; at++) kept.push({ at, around: [at] });
