@@ -96,7 +96,12 @@ function tellProgress(view: View | null, action: Action): Told[] {
   const reconciling = action.kind !== "settled" && waiting?.reason !== "Paused" && !isStalled;
   return [
     reconciling
-      ? tell("Reconciling", true, type, waiting?.message ?? "changes are being made")
+      ? tell(
+          "Reconciling",
+          true,
+          waiting?.reason ?? type,
+          waiting?.message ?? "changes are being made",
+        )
       : tell(
           "Reconciling",
           false,

@@ -87,7 +87,7 @@ async function tell(
   if (cluster.metadata.deletionTimestamp !== undefined) return;
   const view = journal === null ? null : buildView(facts, journal.document);
   const status = buildStatus(facts, view, action);
-  if (action.kind === "wait" && isNews(cluster, action.message))
+  if (action.kind === "wait" && isNews(cluster, action))
     recorder.event(cluster, action.stalled ? "Warning" : "Normal", action.reason, action.message);
   if (isDeepStrictEqual(plain(status), plain(cluster.status ?? {}))) return;
   const { name, namespace = "" } = cluster.metadata;
@@ -100,9 +100,12 @@ async function tell(
   await kube.applyStatus(QUORATE_CLUSTER, object);
 }
 
-function isNews({ status }: QuorateCluster, message: string): boolean {
-  const said = status?.conditions ?? [];
-  return !said.some((condition) => condition.message.includes(message));
+/** Another reason than was told last: how far it is, the status says. */
+function isNews({ status }: QuorateCluster, { reason, stalled }: Wait): boolean {
+  const told = status?.conditions?.find(
+    ({ type }) => type === (stalled ? "Stalled" : "Reconciling"),
+  );
+  return told?.reason !== reason;
 }
 
 /** As JSON would give it back. */

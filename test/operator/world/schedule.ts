@@ -77,7 +77,6 @@ export async function runSchedule(
   }
   over = true;
   operators.stop();
-  await sandbox.time.run(60_000);
   return { seed, breaches, story: chaos.log, passes, acknowledged: judges.acknowledged.length };
 }
 
