@@ -1,6 +1,7 @@
 /** What befalls a cluster: people who edit, nodes that fail, disks that are lost, though never more than a quorum can bear. */
 import type { Prng } from "../../../src/base/prng.ts";
 import { PERSISTENT_VOLUME_CLAIM, POD } from "../../../operator/api/resources.ts";
+import { quorumOf } from "../../../operator/cluster/view.ts";
 import { sleep } from "../../../operator/time.ts";
 import { emptyDisk, idOf } from "./consensus.ts";
 import type { Sandbox } from "./sandbox.ts";
@@ -78,18 +79,20 @@ export class Chaos {
     this.#note(`${name} is cut off for ${forMs} ms`);
     this.#sandbox.world.cut.add(name);
     this.#sandbox.time.after(forMs, () => this.#sandbox.world.cut.delete(name));
+    if (this.#random.chance(0.4)) this.#retemplate();
   }
 
-  /** Only while every voter has everything, and there are three of them. */
+  /** Only while a quorum would be left that has everything, and there are three voters. */
   #loseDisk(): void {
     const { world, api } = this.#sandbox;
     for (const lineage of world.lineages.values()) {
       const voters = lineage.seats.filter(({ learner }) => !learner);
       const running = world.running(lineage);
-      const whole = voters.every(({ id }) =>
+      const whole = voters.filter(({ id }) =>
         running.some(({ disk }) => idOf(disk) === id && disk.index === lineage.entries.length),
       );
-      if (lineage.leader === null || voters.length < 3 || !whole) continue;
+      const left = whole.length - 1;
+      if (lineage.leader === null || voters.length < 3 || left < quorumOf(voters.length)) continue;
       const victim = running[this.#random.between(0, running.length)];
       if (victim === undefined) continue;
       const ref = { namespace: NAMESPACE, name: `data-${victim.pod}` };

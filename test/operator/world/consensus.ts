@@ -108,7 +108,8 @@ export class Lineage {
   propose(entry: Entry, running: readonly Running[]): void {
     this.elect(running);
     if (this.leader === null) throw new ConsensusError("etcdserver: no leader");
-    const seats = entry.kind === "seats" ? entry.seats : this.seats;
+    // A change of membership is agreed on by those who were members before it.
+    const { seats } = this;
     const voters = new Set(seats.filter(({ learner }) => !learner).map(({ id }) => id));
     const needed = Math.floor(voters.size / 2) + 1;
     const able = running.filter(({ disk }) => voters.has(idOf(disk)));

@@ -8,12 +8,10 @@ import { quorumOf } from "../../../operator/cluster/view.ts";
 import { type Lineage, type Seat, idOf } from "./consensus.ts";
 import { type World, urlOf } from "./world.ts";
 
-/** Longer than any pause between a plan and its action: who was well then, counts as well. */
-const GRACE_MS = 60_000;
-
 export class Judges {
   readonly breaches: string[] = [];
   readonly #world: World;
+  readonly #graceMs: number;
   /** When each member was last seen to take part, by id. */
   readonly #wellAt = new Map<string, number>();
   /** Of bootstrap tickets, by incarnation. */
@@ -22,8 +20,10 @@ export class Judges {
   /** A person gave data up. */
   isForgiving = false;
 
-  constructor(world: World) {
+  /** `graceMs`: longer than any pause between a look and what follows from it. Who was well then, counts as well. */
+  constructor(world: World, graceMs: number) {
     this.#world = world;
+    this.#graceMs = graceMs;
   }
 
   /** Called at every moment at which somebody may have become well or ill. */
@@ -74,7 +74,7 @@ export class Judges {
     const voters = lineage.seats.filter(({ learner }) => !learner);
     const others = voters.filter(({ id }) => id !== seat.id);
     const well = others.filter(
-      ({ id }) => now - (this.#wellAt.get(id) ?? -GRACE_MS - 1) <= GRACE_MS,
+      ({ id }) => now - (this.#wellAt.get(id) ?? Number.NEGATIVE_INFINITY) <= this.#graceMs,
     );
     const needed = quorumOf(voters.length - gone);
     if (well.length < needed)

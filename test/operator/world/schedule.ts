@@ -6,6 +6,9 @@ import { CALM, OperatorProcess, type Weather } from "./operators.ts";
 import { Sandbox } from "./sandbox.ts";
 
 const WRITE_EVERY_MS = 700;
+/** A pass of an operator that is slow, and of one that stands still between two steps of it. */
+const GRACE_MS = 6_000;
+const PAUSED_GRACE_MS = 60_000;
 const HEALED_MS = 60 * 60_000;
 
 export interface Verdict {
@@ -30,10 +33,10 @@ export async function runSchedule(
 ): Promise<Verdict> {
   const sandbox = new Sandbox(seed);
   const random = sandbox.random.fork("schedule");
-  const judges = new Judges(sandbox.world);
   const replicas = [1, 3, 3, 5][random.between(0, 4)] ?? 3;
   const chaos = new Chaos(sandbox, random.fork("chaos"), replicas);
   const rough = weather ?? drawWeather(random);
+  const judges = new Judges(sandbox.world, rough.paused > 0 ? PAUSED_GRACE_MS : GRACE_MS);
   if (trace) sandbox.onAction = (action) => console.log(describe(sandbox, action));
   sandbox.create({ replicas });
   let over = false;

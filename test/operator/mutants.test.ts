@@ -1,0 +1,146 @@
+/**
+ * The judges of the sweep, judged: mistakes that were made on purpose, each in a copy of the sources, and each found within the
+ * histories that it is given. A sweep that finds nothing there would find nothing anywhere.
+ */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { pathToFileURL } from "node:url";
+import { Worker } from "node:worker_threads";
+import type { Verdict } from "./world/schedule.ts";
+import { ROOT } from "../house/scan.ts";
+
+interface Mutant {
+  readonly claim: string;
+  /** File, what it says, and what it says instead. */
+  readonly edits: readonly (readonly [string, string, string])[];
+  /** Which judge has to find it. */
+  readonly rule: RegExp;
+  /** A history in which it shows. */
+  readonly seed: number;
+}
+
+const MUTANTS: readonly Mutant[] = [
+  {
+    claim: "a voter is removed although the rest is no quorum",
+    edits: [
+      [
+        "operator/cluster/view.ts",
+        "return remaining > 0 && healthyVoters(view, place.name) >= quorumOf(remaining);",
+        "return true;",
+      ],
+    ],
+    rule: /I2|I9|settle|loss/,
+    seed: 1,
+  },
+  {
+    claim: "a roll takes the next pod down without a look at the others",
+    edits: [
+      [
+        "operator/cluster/operation/roll.ts",
+        "if (next.member === null || isDown(next)) return null;",
+        "return null;",
+      ],
+    ],
+    rule: /I9/,
+    seed: 1,
+  },
+  {
+    claim: "a disk goes before its member has left the list",
+    edits: [
+      [
+        "operator/cluster/operation/replace-member.ts",
+        "return remove(view, operation, place, place.member.id);",
+        "return { kind: 'deleteClaim', name: `data-${place.name}`, uid: operation.claimUid ?? '', vacated: null };",
+      ],
+    ],
+    rule: /I5/,
+    seed: 1,
+  },
+  {
+    claim: "a list that cannot be read is an empty list",
+    edits: [
+      [
+        "operator/cluster/observe.ts",
+        "attempt(admin.members()),",
+        "attempt(admin.members()).then((read) => (read.known ? read : known([]))),",
+      ],
+      [
+        "operator/cluster/act.ts",
+        "const members = await admin.members();",
+        "const members = await admin.members().catch(() => []);",
+      ],
+    ],
+    rule: /./,
+    seed: 1,
+  },
+  {
+    claim: "a seed that lost its disk gets another ticket",
+    edits: [
+      [
+        "operator/cluster/operation/bootstrap.ts",
+        "if (operation.nonce !== null) return planSeed(view, operation, seed);",
+        "if (operation.nonce !== null && seed.boot?.phase !== 'AwaitingTicket') return planSeed(view, operation, seed);",
+      ],
+    ],
+    rule: /I6/,
+    seed: 1,
+  },
+  {
+    claim: "a journal is written over whatever another operator wrote",
+    edits: [
+      [
+        "operator/cluster/act.ts",
+        "object.metadata.resourceVersion = journal.resourceVersion;",
+        "object.metadata.resourceVersion = (await kube.get(CONFIG_MAP, refTo(facts, object.metadata.name)))?.metadata.resourceVersion ?? '';",
+      ],
+    ],
+    rule: /./,
+    seed: 1,
+  },
+];
+
+const COUNT = Number(process.env["MUTANT_COUNT"] ?? 1);
+
+describe("the sweep finds", () => {
+  const root = mkdtempSync(join(tmpdir(), "quorate-mutants-"));
+  before(() => {
+    for (const folder of ["src", "node", "operator", "test/operator", "test/sim"])
+      cpSync(join(ROOT, folder), join(root, folder), { recursive: true });
+    cpSync(join(ROOT, "package.json"), join(root, "package.json"));
+    symlinkSync(join(ROOT, "node_modules"), join(root, "node_modules"));
+  });
+  after(() => rmSync(root, { recursive: true, force: true }));
+
+  for (const { claim, edits, rule, seed } of MUTANTS) {
+    it(claim, async () => {
+      const sound = edits.map(([file]) => readFileSync(join(root, file), "utf8"));
+      for (const [file, from, to] of edits) {
+        const text = readFileSync(join(root, file), "utf8");
+        assert.ok(text.includes(from), `${file} still says: ${from}`);
+        writeFileSync(join(root, file), text.replace(from, to));
+      }
+      try {
+        assert.match((await sweep(seed)).join("; "), rule);
+      } finally {
+        for (const [at, [file]] of edits.entries())
+          writeFileSync(join(root, file), sound[at] ?? "");
+      }
+    });
+  }
+
+  async function sweep(first: number): Promise<readonly string[]> {
+    const url = pathToFileURL(join(root, "test/operator/world/sweep-worker.ts"));
+    const workerData = { first, count: COUNT, budgetMs: 600_000, strokes: 8 };
+    const worker = new Worker(url, { workerData });
+    const verdicts: Verdict[] = [];
+    worker.on("message", (verdict: Verdict) => verdicts.push(verdict));
+    await once(worker, "exit");
+    const last = verdicts.at(-1);
+    if (COUNT > 1) console.log(`seed ${last?.seed}: ${last?.breaches.join("; ")}`);
+    return verdicts.flatMap(({ breaches }) => breaches);
+  }
+});
