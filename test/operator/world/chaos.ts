@@ -1,5 +1,6 @@
 /** What befalls a cluster: people who edit, nodes that fail, disks that are lost, though never more than a quorum can bear. */
 import type { Prng } from "../../../src/base/prng.ts";
+import type { Action } from "../../../operator/cluster/action.ts";
 import { PERSISTENT_VOLUME_CLAIM, POD } from "../../../operator/api/resources.ts";
 import { quorumOf } from "../../../operator/cluster/view.ts";
 import { sleep } from "../../../operator/time.ts";
@@ -26,6 +27,17 @@ export class Chaos {
       await sleep(this.#sandbox.time, this.#random.between(500, 25_000));
       this.#strike();
     }
+  }
+
+  /** Just when somebody is about to be taken away, somebody else is cut off. */
+  provoke(action: Action): void {
+    if (action.kind !== "journal" || !this.#random.chance(0.3)) return;
+    const { operation } = action.document;
+    const isRisky =
+      operation?.type === "RemoveMember" ||
+      operation?.type === "ReplaceMember" ||
+      (operation?.type === "Roll" && operation.current !== null);
+    if (isRisky) this.#cut();
   }
 
   heal(): void {

@@ -8,10 +8,19 @@ import { quorumOf } from "../../../operator/cluster/view.ts";
 import { type Lineage, type Seat, idOf } from "./consensus.ts";
 import { type World, urlOf } from "./world.ts";
 
+/** A voter, or its pod, is taken away. */
+interface Loss {
+  readonly what: string;
+  readonly lineage: Lineage;
+  readonly seat: Seat;
+  /** Voters that there are fewer of afterwards. */
+  readonly gone: number;
+  readonly since: number;
+}
+
 export class Judges {
   readonly breaches: string[] = [];
   readonly #world: World;
-  readonly #graceMs: number;
   /** When each member was last seen to take part, by id. */
   readonly #wellAt = new Map<string, number>();
   /** Of bootstrap tickets, by incarnation. */
@@ -20,10 +29,8 @@ export class Judges {
   /** A person gave data up. */
   isForgiving = false;
 
-  /** `graceMs`: longer than any pause between a look and what follows from it. Who was well then, counts as well. */
-  constructor(world: World, graceMs: number) {
+  constructor(world: World) {
     this.#world = world;
-    this.#graceMs = graceMs;
   }
 
   /** Called at every moment at which somebody may have become well or ill. */
@@ -51,37 +58,41 @@ export class Judges {
     }
   }
 
-  onRemove(lineage: Lineage, id: string): void {
+  /** `since`: when the pass began that led to it. Who was well then, or later, counts as well. */
+  onRemove(lineage: Lineage, id: string, since: number): void {
     this.look();
     const seat = lineage.seats.find((each) => each.id === id);
     if (seat === undefined || seat.learner) return;
-    this.#mayLose("I2", `the removal of ${seat.name}`, lineage, seat, 1);
+    this.#mayLose("I2", { what: `the removal of ${seat.name}`, lineage, seat, gone: 1, since });
   }
 
   /** The operator takes a pod down. One that does not take part takes nothing with it. */
-  onDeletePod(pod: string): void {
+  onDeletePod(pod: string, since: number): void {
     this.look();
     const lineage = this.#world.lineageOf(pod);
     const seat = lineage?.seats.find(({ url }) => url === this.#url(pod));
     if (lineage === null || seat === undefined || seat.learner || !this.#isWellNow(lineage, pod))
       return;
     const voters = lineage.seats.filter(({ learner }) => !learner).length;
-    if (voters > 1) this.#mayLose("I9", `the deletion of the pod ${pod}`, lineage, seat, 0);
+    if (voters > 1)
+      this.#mayLose("I9", {
+        what: `the deletion of the pod ${pod}`,
+        lineage,
+        seat,
+        gone: 0,
+        since,
+      });
   }
 
-  #mayLose(rule: string, what: string, lineage: Lineage, seat: Seat, gone: number): void {
-    const now = this.#world.time.now();
+  #mayLose(rule: string, { what, lineage, seat, gone, since }: Loss): void {
     const voters = lineage.seats.filter(({ learner }) => !learner);
     const others = voters.filter(({ id }) => id !== seat.id);
-    const well = others.filter(
-      ({ id }) => now - (this.#wellAt.get(id) ?? Number.NEGATIVE_INFINITY) <= this.#graceMs,
-    );
+    const well = others.filter(({ id }) => (this.#wellAt.get(id) ?? -1) >= since);
     const needed = quorumOf(voters.length - gone);
-    if (well.length < needed)
-      this.#breach(
-        rule,
-        `${what} left ${well.length} of ${voters.length} voters, ${needed} are needed`,
-      );
+    if (well.length < needed) {
+      const left = `${well.length} of ${voters.length} voters`;
+      this.#breach(rule, `${what} left ${left}, ${needed} are needed`);
+    }
   }
 
   #isWellNow(lineage: Lineage, pod: string): boolean {

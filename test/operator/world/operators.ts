@@ -46,6 +46,7 @@ export class OperatorProcess {
   weather: Weather;
   #left: number;
   #dead = false;
+  #passSince = 0;
 
   constructor(sandbox: Sandbox, judges: Judges, random: Prng, weather: Weather) {
     this.#sandbox = sandbox;
@@ -80,6 +81,8 @@ export class OperatorProcess {
     };
     while (!this.#dead) {
       let afterMs = this.#random.between(100, 2_000);
+      this.#passSince = this.#sandbox.time.now();
+      this.#judges.look();
       try {
         const next = await reconcileCluster(judged, { namespace: NAMESPACE, name: CLUSTER });
         afterMs = Math.min(next ?? 1_000, 2_000);
@@ -114,7 +117,7 @@ export class OperatorProcess {
         return async (id: string): Promise<void> => {
           await this.#gate("remove", "before");
           for (const lineage of this.#sandbox.world.lineages.values())
-            if (lineage.leader !== null) this.#judges.onRemove(lineage, id);
+            if (lineage.leader !== null) this.#judges.onRemove(lineage, id, this.#passSince);
           await target.remove(id);
         };
       },
@@ -142,7 +145,7 @@ export class OperatorProcess {
       const [, { name: object }, options] = args as [Resource, ObjectRef, DeleteOptions];
       const uid = options.preconditions?.uid;
       if (plural === "pods" && this.#isLive(args[0] as Resource, object, uid))
-        this.#judges.onDeletePod(object);
+        this.#judges.onDeletePod(object, this.#passSince);
       if (plural === "persistentvolumeclaims") this.#judges.onDeleteClaim(object, uid);
       return;
     }

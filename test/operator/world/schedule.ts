@@ -6,9 +6,6 @@ import { CALM, OperatorProcess, type Weather } from "./operators.ts";
 import { Sandbox } from "./sandbox.ts";
 
 const WRITE_EVERY_MS = 700;
-/** A pass of an operator that is slow, and of one that stands still between two steps of it. */
-const GRACE_MS = 6_000;
-const PAUSED_GRACE_MS = 60_000;
 const HEALED_MS = 60 * 60_000;
 
 export interface Verdict {
@@ -36,10 +33,14 @@ export async function runSchedule(
   const replicas = [1, 3, 3, 5][random.between(0, 4)] ?? 3;
   const chaos = new Chaos(sandbox, random.fork("chaos"), replicas);
   const rough = weather ?? drawWeather(random);
-  const judges = new Judges(sandbox.world, rough.paused > 0 ? PAUSED_GRACE_MS : GRACE_MS);
-  if (trace) sandbox.onAction = (action) => console.log(describe(sandbox, action));
+  const judges = new Judges(sandbox.world);
   sandbox.create({ replicas });
   let over = false;
+  let struck = false;
+  sandbox.onAction = (action) => {
+    if (trace) console.log(describe(sandbox, action));
+    if (!struck) chaos.provoke(action);
+  };
   let next = 0;
   const serve = (): void => {
     judges.look();
@@ -56,7 +57,6 @@ export async function runSchedule(
   const operators = new Supervisor(sandbox, judges, rough);
   operators.start("one");
   if (two) operators.start("two");
-  let struck = false;
   void chaos.run(strokes).then(() => (struck = true));
   await sandbox.time.until("the strokes are over", HEALED_MS, () => struck);
   chaos.heal();
