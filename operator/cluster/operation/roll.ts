@@ -126,7 +126,11 @@ function choose(view: View): Place | null {
 /** What keeps this pod from being taken down now; null: nothing. A pod that is down takes nothing down with it. */
 function heldBy(view: View, next: Place): Action | null {
   const { facts, spec } = view;
-  if (next.member === null || isDown(next)) return null;
+  if (isDown(next)) return null;
+  // Without the list, who is in no list may be the leader.
+  if (view.memberList === null)
+    return wait("AwaitMemberList", "the members' list cannot be read now");
+  if (next.member === null) return null;
   const lagging = view.places.find(
     ({ member, participates, name }) => member !== null && !participates && name !== next.name,
   );
@@ -135,8 +139,6 @@ function heldBy(view: View, next: Place): Action | null {
       "AwaitParticipating",
       `${lagging.name} does not take part: ${describePod(view, lagging)}`,
     );
-  if (view.memberList === null)
-    return wait("AwaitMemberList", "the members' list cannot be read now");
   if (view.learners.length > 0) return wait("AwaitLearner", "a learner has to be promoted first");
   const isClear = facts.alarms.known && (facts.alarms.value.length === 0 || isQuotaRaised(view));
   if (!isClear) return wait("AwaitAlarms", "an alarm is raised, or alarms cannot be read");

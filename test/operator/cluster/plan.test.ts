@@ -288,6 +288,13 @@ describe("a roll", () => {
     assert.deepEqual([told.reason, told.stalled], ["RollFailed", true]);
   });
 
+  it("takes nobody down while the list cannot be read: who is in none may lead", () => {
+    const current = { member: "kv-0", podUid: "p-kv-0" };
+    const members = [{ leads: true, ...old }, {}, { ready: false, boot: null }];
+    const operation = { ...rolling, step: "MoveLeader", current };
+    assert.equal(waits({ listUnknown: true, members, operation }).reason, "AwaitMemberList");
+  });
+
   it("does not take who is in no list for no member where the list cannot be read", () => {
     const current = { member: "kv-2", podUid: "older" };
     assert.equal(
