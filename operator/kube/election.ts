@@ -32,6 +32,9 @@ export interface ElectorOptions {
   readonly onLost: (reason: string) => void;
 }
 
+/** Who cannot give the lease back in this time leaves it to its end. */
+const RELEASE_MS_MAX = 3_000;
+
 type Lease = KubeObject & {
   spec?: {
     holderIdentity?: string | null;
@@ -79,7 +82,9 @@ export class Elector {
     await this.#loop;
     if (!this.#holds) return;
     this.#holds = false;
-    await this.#release();
+    const over = new AbortController();
+    await Promise.race([this.#release(), sleep(this.#options.time, RELEASE_MS_MAX, over.signal)]);
+    over.abort();
   }
 
   async #run(): Promise<void> {
@@ -120,7 +125,8 @@ export class Elector {
   async #attempt(milliseconds: number): Promise<boolean> {
     const { time, logger } = this.#options;
     const late = new AbortController();
-    const deadline = sleep(time, milliseconds, late.signal).then(() => false);
+    const over = AbortSignal.any([late.signal, this.#abort.signal]);
+    const deadline = sleep(time, milliseconds, over).then(() => false);
     const attempt = this.#claim().catch((thrown: unknown) => {
       const reason = thrown instanceof Error ? thrown.message : String(thrown);
       logger.warn({ reason }, "the lease is not to be had now");

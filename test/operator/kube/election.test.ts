@@ -194,6 +194,29 @@ describe("the election", () => {
     assert.equal(arena.lease().spec["holderIdentity"], "one");
   });
 
+  it("one that stops waits for no API server that hangs", async () => {
+    const arena = new Arena();
+    const one = arena.enter("one");
+    await arena.time.run(1000);
+    arena.fake.faults.plan({
+      on: { manager: "one" },
+      times: Infinity,
+      delayMs: 60_000,
+      error: null,
+    });
+    await arena.time.run(3000);
+    const began = arena.time.now();
+    let stoppedAt = Number.NaN;
+    void one.elector.stop().then(() => (stoppedAt = arena.time.now()));
+    await arena.time.until("it has stopped", 10_000, () => !Number.isNaN(stoppedAt));
+    assert.ok(stoppedAt - began <= 3000);
+    assert.deepEqual(
+      [one.elector.isLeader, one.told.length],
+      [false, 1],
+      "nothing was lost: it ended",
+    );
+  });
+
   it("one that is stopped while it waits never leads", async () => {
     const arena = new Arena();
     const one = arena.enter("one");
