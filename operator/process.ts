@@ -78,14 +78,17 @@ function dying(logger: Logger): Die {
   };
 }
 
-/** The first signal stops in order, a second one of the same kind at once. */
+/** The first signal stops in order, a second one at once. */
 function stopOnSignals(
   operator: Operator,
   credentials: Credentials,
   logger: Logger,
   die: Die,
 ): void {
+  let stopping = false;
   const stop = (signal: NodeJS.Signals): void => {
+    if (stopping) die("ends at once", new Error(signal));
+    stopping = true;
     logger.info({ signal }, "stopping");
     const late = setTimeout(() => die("did not stop in time", new Error(signal)), STOP_MS_MAX);
     late.unref();
@@ -100,8 +103,8 @@ function stopOnSignals(
         (thrown: unknown) => die("cannot stop", thrown),
       );
   };
-  process.once("SIGTERM", stop);
-  process.once("SIGINT", stop);
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
 }
 
 function resolvConf(): string {
