@@ -100,7 +100,7 @@ export function noPrivatePath({ path, text }: SourceFile): string[] {
 export function deadFiles(files: readonly SourceFile[], entries: readonly string[]): string[] {
   const alive = new Set(entries);
   for (const { path, text } of files) {
-    if (path.startsWith("test/unit/")) continue;
+    if (/^test\/(unit|operator)\//.test(path)) continue;
     for (const specifier of importsOf(text)) alive.add(resolveImport(path, specifier));
   }
   return files

@@ -1,10 +1,8 @@
 /** The operator's process as it is installed, against a real kube-apiserver: two of them, one Lease, Events that are accepted. */
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { fileURLToPath } from "node:url";
 import { CONFIG_MAP, EVENT, LEASE } from "../../../operator/api/resources.ts";
 import type { KubeObject } from "../../../operator/kube/api.ts";
 import { KubeClient } from "../../../operator/kube/client.ts";
@@ -12,58 +10,22 @@ import { Credentials } from "../../../operator/kube/credentials.ts";
 import { Events } from "../../../operator/kube/events.ts";
 import { systemTime } from "../../../operator/time.ts";
 import { silentLogger } from "../../../src/base/ports.ts";
-import { Cluster, freePorts } from "../../conformance/support/cluster.ts";
+import { Cluster } from "../../conformance/support/cluster.ts";
 import { ControlPlane } from "../../conformance/support/kubernetes.ts";
 import { until } from "../../conformance/support/tools.ts";
 import { configMap, present } from "../contract/subject.ts";
+import { OperatorProcess } from "./process.ts";
 
-const LAUNCHER = fileURLToPath(new URL("../../../node/bin/quorate-operator.js", import.meta.url));
 const REF = { namespace: "default", name: "quorate-operator" };
 
 type Lease = KubeObject & { spec: { holderIdentity: string; leaseTransitions: number } };
-
-/** One operator's process, with what it logged. */
-class Process {
-  readonly child: ChildProcess;
-  readonly port: number;
-  log = "";
-
-  constructor(name: string, kubeconfig: string, port: number, flags: readonly string[]) {
-    this.port = port;
-    const args = [
-      `--kubeconfig=${kubeconfig}`,
-      `--metrics-port=${port}`,
-      "--metrics-host=127.0.0.1",
-      ...flags,
-    ];
-    const env = { ...process.env, POD_NAME: name, POD_NAMESPACE: "default" };
-    this.child = spawn(process.execPath, [LAUNCHER, ...args], {
-      env,
-      stdio: ["ignore", "ignore", "pipe"],
-    });
-    this.child.stderr?.setEncoding("utf8").on("data", (text: string) => (this.log += text));
-  }
-
-  async metric(name: string): Promise<number> {
-    const answer = await fetch(`http://127.0.0.1:${this.port}/metrics`).catch(() => null);
-    const text = (await answer?.text()) ?? "";
-    return Number(new RegExp(`^${name} (\\S+)$`, "m").exec(text)?.[1] ?? Number.NaN);
-  }
-
-  async end(signal: NodeJS.Signals): Promise<unknown[]> {
-    if (this.child.exitCode !== null || this.child.signalCode !== null) return [];
-    const ended = once(this.child, "exit");
-    this.child.kill(signal);
-    return await ended;
-  }
-}
 
 describe("the operator's process", () => {
   let cluster: Cluster;
   let plane: ControlPlane;
   let credentials: Credentials;
   let client: KubeClient;
-  const started: Process[] = [];
+  const started: OperatorProcess[] = [];
 
   before(async () => {
     cluster = await Cluster.start({ product: "quorate", members: 1, flags: ["--log-level=error"] });
@@ -79,14 +41,10 @@ describe("the operator's process", () => {
     await cluster.stop();
   });
 
-  const start = async (name: string, flags: readonly string[] = []): Promise<Process> => {
-    const [port = 0] = await freePorts(1);
-    const made = new Process(name, join(plane.folder, "kubeconfig"), port, flags);
+  const start = async (name: string): Promise<OperatorProcess> => {
+    const kubeconfig = join(plane.folder, "kubeconfig");
+    const made = await OperatorProcess.start({ name, namespace: "default", kubeconfig });
     started.push(made);
-    await until(`${name} answers`, 20_000, async () => {
-      assert.equal(made.child.exitCode, null, made.log);
-      return !Number.isNaN(await made.metric("quorate_operator_leader"));
-    });
     return made;
   };
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { CONFIG_MAP } from "../../../operator/api/resources.ts";
+import { CONFIG_MAP, CUSTOM_RESOURCE_DEFINITION } from "../../../operator/api/resources.ts";
 import { KubeError, type KubeObject } from "../../../operator/kube/api.ts";
 import { KubeClient } from "../../../operator/kube/client.ts";
 import { Credentials } from "../../../operator/kube/credentials.ts";
@@ -15,6 +15,7 @@ import { Cluster } from "../../conformance/support/cluster.ts";
 import { ControlPlane } from "../../conformance/support/kubernetes.ts";
 import { until } from "../../conformance/support/tools.ts";
 import { configMap, rejects } from "../contract/subject.ts";
+import { WIDGETS, WIDGET_DEFINITION } from "../widgets.ts";
 
 const NAMESPACE = "default";
 const SEED = 20_260_105;
@@ -38,10 +39,19 @@ describe("a reflector of a real API server", () => {
     await cluster.stop();
   });
 
-  it("a revision that the API server has forgotten is expired", async () => {
+  it("a revision that the API server does not remember is expired", async () => {
+    // What it remembers of a kind begins with the kind's definition.
+    await client.create(CUSTOM_RESOURCE_DEFINITION, WIDGET_DEFINITION as KubeObject);
+    // It is served before its storage answers, to which a list is told 429.
+    await until("the kind is listed", 30_000, () =>
+      client.list(WIDGETS, { namespace: NAMESPACE }).then(
+        () => true,
+        () => false,
+      ),
+    );
     const request = { namespace: NAMESPACE, resourceVersion: "1", timeoutSeconds: 5 };
     const error = await rejects(
-      client.watch(CONFIG_MAP, request, new AbortController().signal).next(),
+      client.watch(WIDGETS, request, new AbortController().signal).next(),
       "expired",
       /too old resource version/,
     );
