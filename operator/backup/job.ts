@@ -33,6 +33,10 @@ const CREDENTIALS = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_
 const ATTEMPTS_AGAIN = 3;
 /** For taking back what is half uploaded. */
 const GRACE_SECONDS = 30;
+/** What streams needs the same for any size. */
+const MEMORY_LIMIT = "1Gi";
+/** Its result is in a status by then; where it is not, it is made again and tells it again. */
+const KEPT_SECONDS = 86_400;
 /** Whoever deletes a file waits for nobody. */
 const DELETE_DEADLINE_SECONDS = 600;
 
@@ -96,10 +100,16 @@ export function buildDeleteJob(input: Omit<BackupJobInput, "cluster">): Job {
 function commonOf(
   { backup, image }: Pick<BackupJobInput, "backup" | "image">,
   purpose: "backup" | "delete",
-): Pick<JobInput, "namespace" | "image" | "name" | "owner" | "labels"> {
+): Pick<JobInput, "namespace" | "image" | "name" | "owner" | "labels" | "memoryLimit"> {
   const { namespace, name } = backup;
-  const labels = { [BACKUP_LABEL]: name };
-  return { namespace, image, name: jobNameOf(name, purpose), owner: ownerOf(backup), labels };
+  return {
+    namespace,
+    image,
+    name: jobNameOf(name, purpose),
+    owner: ownerOf(backup),
+    labels: { [BACKUP_LABEL]: name },
+    memoryLimit: MEMORY_LIMIT,
+  };
 }
 
 function identityArguments(backup: BackupIdentity, spec: DefaultedBackupSpec): string[] {
@@ -211,6 +221,8 @@ export interface JobInput {
   readonly args: readonly string[];
   readonly attached: readonly Attached[];
   readonly labels: Readonly<Record<string, string>>;
+  /** Null: as much as its node has. */
+  readonly memoryLimit: string | null;
   /** Of the pod's spec: where it may run. */
   readonly scheduling?: Readonly<Record<string, unknown>>;
 }
@@ -230,6 +242,7 @@ export function buildJob(input: JobInput): Job {
     spec: {
       activeDeadlineSeconds: deadlineSeconds,
       backoffLimit: ATTEMPTS_AGAIN,
+      ttlSecondsAfterFinished: KEPT_SECONDS,
       podFailurePolicy: {
         rules: [
           // A node that goes away is nobody's failure.
@@ -245,7 +258,8 @@ export function buildJob(input: JobInput): Job {
   };
 }
 
-function buildPod({ image, args, attached, scheduling = {} }: JobInput): PodSpec {
+function buildPod(input: JobInput): PodSpec {
+  const { image, args, attached, memoryLimit, scheduling = {} } = input;
   const account = attached.flatMap(({ serviceAccountName }) => serviceAccountName ?? [])[0];
   return {
     ...scheduling,
@@ -276,7 +290,10 @@ function buildPod({ image, args, attached, scheduling = {} }: JobInput): PodSpec
           `--result=${TERMINATION_FILE}`,
         ],
         env: attached.flatMap(({ env }) => env),
-        resources: { requests: { cpu: "100m", memory: "128Mi" }, limits: { memory: "1Gi" } },
+        resources: {
+          requests: { cpu: "100m", memory: "256Mi" },
+          ...(memoryLimit === null ? {} : { limits: { memory: memoryLimit } }),
+        },
         securityContext: {
           allowPrivilegeEscalation: false,
           readOnlyRootFilesystem: true,

@@ -17,6 +17,7 @@ export interface Job extends KubeObject {
 export interface JobSpec {
   readonly activeDeadlineSeconds: number;
   readonly backoffLimit: number;
+  readonly ttlSecondsAfterFinished: number;
   readonly podFailurePolicy: object;
   readonly template: { readonly metadata: object; readonly spec: PodSpec };
 }

@@ -57,6 +57,8 @@ export function buildRestoreJob(input: RestoreJobInput): Job {
     image,
     labels,
     scheduling: input.scheduling ?? {},
+    // It opens the store that it makes, with an index of every key in memory, as a member does.
+    memoryLimit: null,
     deadlineSeconds: input.deadlineSeconds,
     args: [
       "restore",

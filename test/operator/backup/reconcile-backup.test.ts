@@ -214,6 +214,18 @@ describe("a QuorateBackup", () => {
     assert.equal((await sandbox.backup("kv-1")).status?.phase, "Complete");
   });
 
+  it("runs again where its Job was cleared away before anybody had read it", async () => {
+    const sandbox = await begun();
+    const first = await sandbox.job("kv-1-backup");
+    assert.ok((first?.spec.ttlSecondsAfterFinished ?? 0) > 0);
+    await sandbox.cluster.delete(JOB, at("kv-1-backup"));
+    await sandbox.settle(at("kv-1"));
+    assert.equal((await sandbox.backup("kv-1")).status?.phase, "Running");
+    await sandbox.succeed("kv-1-backup");
+    await sandbox.settle(at("kv-1"));
+    assert.equal((await sandbox.backup("kv-1")).status?.phase, "Complete");
+  });
+
   it("does not touch a Job of the same name that is another's", async () => {
     const sandbox = new BackupSandbox();
     await sandbox.furnish();
