@@ -9,7 +9,7 @@ import type {
   LeaseTimeToLiveResponse,
 } from "../../src/api/gen/lease.ts";
 import type { HashKVResponse } from "../../src/api/gen/maintenance.ts";
-import type { DescribeResponse } from "../../src/api/gen/peer.ts";
+import type { DescribeResponse, LeaseRenewResponse } from "../../src/api/gen/peer.ts";
 import { API_ERRORS } from "../../src/api/catalogue.ts";
 import { QuorateError, type ErrorCode } from "../../src/base/errors.ts";
 import type { Member } from "../../src/machine/members.ts";
@@ -19,6 +19,8 @@ import type { PeerDialer } from "./dialer.ts";
 import { makeHandshake } from "./handshake.ts";
 
 const DEADLINE_MS = 5_000;
+/** Renewals in one question. */
+const RENEWALS_MAX = 1_000;
 
 /** gRPC status numbers back to codes, where they decide what a client is told. */
 const CODES: Readonly<Record<number, ErrorCode>> = {
@@ -35,20 +37,45 @@ interface RpcError extends Error {
   readonly details?: string;
 }
 
+/** Renewals that go to the leader as one question, in the order of `ids`. */
+interface Renewals {
+  readonly leader: MemberId;
+  readonly ids: bigint[];
+  readonly answer: Promise<LeaseRenewResponse>;
+}
+
 export class PeerCalls {
   readonly #member: (id: MemberId) => Member | null;
   readonly #dial: PeerDialer;
   readonly #clients = new Map<string, Client>();
+  /** Those of this turn. */
+  #renewals: Renewals | null = null;
 
   constructor(member: (id: MemberId) => Member | null, dial: PeerDialer) {
     this.#member = member;
     this.#dial = dial;
   }
 
-  /** Seconds; 0 for no such lease. */
+  /** Seconds; 0 for no such lease. All of a turn are one question. */
   async renewLease(leader: MemberId, id: bigint): Promise<number> {
-    const { ttls } = await this.#ask(leader, Peer.leaseRenew, { ids: [id] });
-    return ttls[0] ?? 0;
+    let turn = this.#renewals;
+    if (turn === null || turn.leader !== leader || turn.ids.length >= RENEWALS_MAX) {
+      turn = this.#collectRenewals(leader);
+      this.#renewals = turn;
+    }
+    const at = turn.ids.push(id) - 1;
+    const { ttls } = await turn.answer;
+    return ttls[at] ?? 0;
+  }
+
+  #collectRenewals(leader: MemberId): Renewals {
+    const ids: bigint[] = [];
+    const ended = new Promise<void>((resolve) => setImmediate(resolve));
+    const answer = ended.then(() => {
+      if (this.#renewals?.ids === ids) this.#renewals = null;
+      return this.#ask(leader, Peer.leaseRenew, { ids });
+    });
+    return { leader, ids, answer };
   }
 
   leaseTimeToLive(

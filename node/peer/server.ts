@@ -168,14 +168,12 @@ function mustLead(host: Host): void {
 }
 
 async function renew(host: Host, message: Uint8Array): Promise<Uint8Array> {
-  const ttls: number[] = [];
-  for (const id of decodeLeaseRenewRequest(message).ids) {
-    const renewal = await host.leases.renew(id);
-    if (renewal.kind !== "renewed") {
-      throw new QuorateError("unavailable", API_ERRORS.notPrimaryLessor.text);
-    }
-    ttls.push(renewal.ttl);
-  }
+  const { ids } = decodeLeaseRenewRequest(message);
+  const renewals = await Promise.all(ids.map(async (id) => host.leases.renew(id)));
+  const ttls = renewals.map((renewal) => {
+    if (renewal.kind === "renewed") return renewal.ttl;
+    throw new QuorateError("unavailable", API_ERRORS.notPrimaryLessor.text);
+  });
   return encodeLeaseRenewResponse({ ttls });
 }
 
