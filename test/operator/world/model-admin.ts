@@ -182,8 +182,8 @@ class ModelAdmin implements Admin {
     return this.#call("authEnabled", () => false);
   }
 
-  secureRoot(): Promise<void> {
-    return this.#call("secureRoot", () => {});
+  secureRoot(password: string): Promise<void> {
+    return this.#call("secureRoot", () => void this.#world.care.push(`root ${password}`));
   }
 
   downgrade(): Promise<void> {
