@@ -79,6 +79,10 @@ export class ApiServer {
     await this.#store.stop({ keep: false });
   }
 
+  get kubeconfig(): string {
+    return this.#plane.kubeconfig;
+  }
+
   kubectl(...words: readonly string[]): Promise<Finished> {
     return run([tool("kubectl"), `--kubeconfig=${this.#plane.kubeconfig}`, ...words]);
   }
