@@ -67,6 +67,7 @@ function planStart(facts: BackupFacts, spec: DefaultedBackupSpec): BackupDecisio
       namespace: backup.metadata.namespace ?? "",
       plaintext: cluster.spec.unsafe?.plaintext ?? false,
       members: membersOf(cluster),
+      version: cluster.status?.version ?? null,
     },
     image: pulledAs(image, cluster),
   });

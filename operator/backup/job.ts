@@ -58,6 +58,8 @@ export interface SourceCluster extends ClusterKey {
   readonly plaintext: boolean;
   /** Pods of the members. */
   readonly members: readonly string[];
+  /** Of the members' build; null: not known. */
+  readonly version: string | null;
 }
 
 export function buildBackupJob(input: BackupJobInput): Job {
@@ -77,6 +79,7 @@ export function buildBackupJob(input: BackupJobInput): Job {
       "backup",
       ...identityArguments(backup, spec),
       `--cluster=${cluster.name}`,
+      ...(cluster.version === null ? [] : [`--server-version=${cluster.version}`]),
       `--endpoints=${endpoints.join(",")}`,
       `--source=${spec.source}`,
       `--compression=${spec.compression}`,

@@ -27,7 +27,8 @@ describe("transfer backup", { timeout: 300_000 }, () => {
 
   it("stores a follower's snapshot of more than 20 MiB, and says what it is", async () => {
     const { revision } = await world.client.kv.range("\0", { countOnly: true });
-    const result = await world.backUp("first");
+    const result = await world.backUp("first", { "server-version": "1.2.3" });
+    assert.equal(result.serverVersion, "1.2.3");
     const leader = await world.client.maintenance.leader();
     const leading = world.cluster.members.find(({ clientUrl }) => clientUrl === leader);
     assert.notEqual(result.member, leading?.name);

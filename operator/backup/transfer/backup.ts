@@ -21,6 +21,8 @@ export interface BackupOptions {
   readonly path: string | null;
   readonly backup: Manifest["backup"];
   readonly cluster: string;
+  /** Of the members' build; null: what they answer, which is the version of etcd that they speak like. */
+  readonly serverVersion: string | null;
   readonly compression: Compression;
   readonly verify: boolean;
   readonly source: Omit<SourceOptions, "signal">;
@@ -103,7 +105,7 @@ async function upload(options: BackupOptions, folder: string): Promise<Manifest>
       backup,
       cluster: options.cluster,
       clusterId: source.clusterId,
-      serverVersion: member.version,
+      serverVersion: options.serverVersion ?? member.version,
       member: member.name,
       revision: source.revision,
       authEnabled: source.authEnabled,

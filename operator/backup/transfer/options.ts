@@ -23,6 +23,7 @@ const TEXTS = [
   "backup-name",
   "backup-uid",
   "cluster",
+  "server-version",
   "endpoints",
   "tls-dir",
   "source",

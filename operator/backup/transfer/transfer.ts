@@ -98,6 +98,7 @@ async function backup({ options, store, signal, io }: Call): Promise<TransferRes
       uid: options.required("backup-uid"),
     },
     cluster: options.required("cluster"),
+    serverVersion: options.text("server-version"),
     compression: options.choice("compression", ["Gzip", "None"], "Gzip"),
     verify: options.has("verify"),
     source: {

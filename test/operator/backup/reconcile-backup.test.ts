@@ -94,6 +94,16 @@ describe("a QuorateBackup", () => {
     assert.equal(labels["quorate.io/cluster"], undefined);
   });
 
+  it("names the version of the members, who themselves answer with etcd's", async () => {
+    const sandbox = new BackupSandbox();
+    await sandbox.furnish();
+    sandbox.api.setStatus(QUORATE_CLUSTER, at("kv"), { version: "1.4.2" });
+    await sandbox.makeBackup("kv-1");
+    await sandbox.settle(at("kv-1"));
+    const args = (await sandbox.job("kv-1-backup"))?.spec.template.spec.containers[0]?.args;
+    assert.ok(args?.includes("--server-version=1.4.2"), args?.join(" "));
+  });
+
   it("pulls the operator's image as the cluster pulls its members'", async () => {
     const sandbox = new BackupSandbox();
     await sandbox.furnish();
