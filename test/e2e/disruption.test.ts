@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { NODE, PERSISTENT_VOLUME_CLAIM, POD } from "../../operator/api/resources.ts";
+import type { QuorateCluster } from "../../operator/api/gen/types.ts";
 import { KubeError } from "../../operator/kube/api.ts";
 import { api } from "./support/api.ts";
 import { ClusterUnderTest } from "./support/cluster.ts";
@@ -10,6 +11,14 @@ import { Witness } from "./support/witness.ts";
 
 const STEP_MS_MAX = 120_000;
 const ORDINALS = [0, 1, 2];
+/** Within one roll. */
+const KILLS = 3;
+
+/** What changes with each step of an operation, and with nothing else. */
+function progressOf({ status }: QuorateCluster): string {
+  const members = status?.members?.map(({ name, phase, ready }) => [name, phase, ready]);
+  return JSON.stringify([status?.operation?.step, status?.updatedReplicas, members]);
+}
 
 describe("a cluster of three, under load", () => {
   let cluster: ClusterUnderTest;
@@ -80,13 +89,9 @@ describe("a cluster of three, under load", () => {
     await cluster.patch({
       podTemplate: { metadata: { annotations: { "example.test/roll": "2" } } },
     });
-    const rolled = cluster.ready(2 * STEP_MS_MAX);
-    const started = performance.now();
-    let over = false;
-    void rolled.finally(() => (over = true)).catch(() => {});
-    for (let kill = 0; kill < 3 && !over; kill++) {
-      const wait = started + kill * 4000 - performance.now();
-      await new Promise((resolve) => setTimeout(resolve, Math.max(0, wait)));
+    for (let kill = 0; kill < KILLS; kill++) {
+      const before = progressOf(await cluster.get());
+      await cluster.until("it goes on", (now) => progressOf(now) !== before, STEP_MS_MAX);
       for (const { metadata } of await operatorPods())
         await api.delete(
           POD,
@@ -94,7 +99,7 @@ describe("a cluster of three, under load", () => {
           { gracePeriodSeconds: 0 },
         );
     }
-    const { status } = await rolled;
+    const { status } = await cluster.ready(2 * STEP_MS_MAX);
     assert.equal(status?.updatedReplicas, 3);
     await witness.assertServed("operator killed during a roll");
     await witness.assertTrue();
