@@ -10,6 +10,7 @@ import { planDeletion, planFinalizer } from "./deletion.ts";
 import type { Facts } from "./facts.ts";
 import type { Operation } from "./journal.ts";
 import { isTerminating } from "./objects.ts";
+import { finish } from "./step.ts";
 import { planAdoption } from "./adoption.ts";
 import { planAuth } from "./operation/auth.ts";
 import { planRotateAuthority, planRotation } from "./operation/authority.ts";
@@ -94,6 +95,8 @@ export function plan(facts: Facts): Action {
   const { operation } = view.journal;
   if (operation !== null) {
     const next = planOperation(view, operation);
+    if (next.kind === "wait" && isOvertaken(view, operation, next))
+      return finish(view, "Abandoned", `the spec has changed while it waited: ${next.message}`);
     return next.kind === "wait" ? (planExpansion(view) ?? inTime(view, operation, next)) : next;
   }
   return first(QUESTIONS, view) ?? { kind: "settled" };
@@ -146,6 +149,25 @@ function planOperation(view: View, operation: Operation): Action {
     default:
       return unreachable(operation);
   }
+}
+
+/** What these wait for, a newer spec may be the cure of, and what they have begun is seen in what is. */
+const OVERTAKEN: ReadonlySet<string> = new Set(["Roll", "RemoveMember", "ReplaceMember"]);
+const CURABLE: ReadonlySet<string> = new Set([
+  "AwaitQuorum",
+  "AwaitMemberList",
+  "AwaitParticipating",
+]);
+
+/** A spec is adopted between operations: one that may wait for ever makes room for it. */
+function isOvertaken({ facts, journal }: View, { type, task }: Operation, wait: Wait): boolean {
+  const generation = facts.cluster.metadata.generation ?? 0;
+  return (
+    task === null &&
+    generation > journal.adopted.generation &&
+    OVERTAKEN.has(type) &&
+    CURABLE.has(wait.reason)
+  );
 }
 
 /** What waits beyond its deadline is called stalled, and goes on waiting. */

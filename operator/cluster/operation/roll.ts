@@ -80,7 +80,7 @@ function planCurrent(
     if (operation.seenAt !== null)
       return proceed(view, operation, { step: "AwaitParticipating", seenAt: null });
     const why = `${place.name} was made anew and does not take part: ${describePod(view, place)}`;
-    if (view.facts.now <= Date.parse(operation.deadline ?? ""))
+    if (operation.deadline === null || view.facts.now <= Date.parse(operation.deadline))
       return wait("AwaitParticipating", why);
     // The first that fails stops the roll. A newer spec may mend it, and is adopted between operations.
     return (view.facts.cluster.metadata.generation ?? 0) > view.journal.adopted.generation

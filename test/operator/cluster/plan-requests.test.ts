@@ -28,6 +28,34 @@ describe("a scale", () => {
   });
 });
 
+describe("an operation that waits", () => {
+  const absent = { ready: false, boot: null } as const;
+  const head = { id: "1-4", attempts: 0, startedAt: "2026-01-05T11:59:00Z", deadline: null };
+  const roll = {
+    type: "Roll",
+    step: "AwaitParticipating",
+    revision: "kv-1",
+    seenAt: null,
+  } as const;
+  const current = { member: "kv-2", podUid: "older" };
+  const members = [{ leads: true }, {}, absent];
+
+  it("makes room for a newer spec, which may be the cure", () => {
+    const operation = { ...head, ...roll, current, task: null };
+    assert.equal(waits({ members, operation }).reason, "AwaitParticipating");
+    const action = next({ members, operation, cluster: { generation: 2 } });
+    assert.equal(operationOf(action), null);
+    const ended = action.kind === "journal" ? action.document.history.at(-1) : undefined;
+    assert.equal(ended?.outcome, "Abandoned");
+  });
+
+  it("does not, where a person asked for it", () => {
+    const operation = { ...head, ...roll, current, task: "t-1" };
+    const action = next({ members, operation, cluster: { generation: 2 } });
+    assert.equal(action.kind, "wait");
+  });
+});
+
 describe("a member that no pod has", () => {
   it("is never touched: a person is told", () => {
     const facts = factsOf({ members: [{ leads: true }, {}, IDLE] });
