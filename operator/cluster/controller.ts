@@ -80,7 +80,6 @@ export function clusterController(restores: RestorePorts): ControllerDefinition 
           repository: config.repository,
           layoutRevision: NEWEST_LAYOUT,
           clusterDomain: config.clusterDomain,
-          operatorNamespace: config.namespace,
         },
         now: () => time.wall(),
         entropy: () => randomUUID(),

@@ -94,8 +94,6 @@ export interface OperatorDefaults {
   readonly repository: string;
   readonly layoutRevision: string;
   readonly clusterDomain: string;
-  /** Where the operator's pods are: network policies let them in. */
-  readonly operatorNamespace: string;
 }
 
 /** A backup streams from a member now. */

@@ -158,7 +158,6 @@ function baseFacts(cluster: QuorateCluster, document: Journal): Facts {
       repository: "example.org/quorate",
       layoutRevision: "v1",
       clusterDomain: "cluster.local",
-      operatorNamespace: "operators",
     },
   };
 }

@@ -126,7 +126,6 @@ export class Sandbox {
         repository: "example.org/quorate",
         layoutRevision: "v1",
         clusterDomain: "cluster.local",
-        operatorNamespace: "operators",
       },
       now: () => this.time.wall(),
       entropy: () => `nonce-${this.random.bits().toString(16)}`,
