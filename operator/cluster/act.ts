@@ -15,7 +15,13 @@ import {
   apiVersion,
 } from "../api/resources.ts";
 import type { QuorateCluster, QuorateTask } from "../api/gen/types.ts";
-import { type KubeApi, KubeError, type KubeObject, type ObjectRef } from "../kube/api.ts";
+import {
+  type KubeApi,
+  KubeError,
+  type KubeObject,
+  type ObjectRef,
+  type Preconditions,
+} from "../kube/api.ts";
 import type { Action, TaskProgress } from "./action.ts";
 import { textOf } from "./certificates.ts";
 import { metadataOf } from "./component/owned.ts";
@@ -146,7 +152,9 @@ async function actDestructively(actor: Actor, action: Destructive): Promise<void
   await confirm(actor);
   switch (action.kind) {
     case "deletePod":
-      await kube.delete(POD, refTo(facts, action.name), { preconditions });
+      await kube.delete(POD, refTo(facts, action.name), {
+        preconditions: { ...preconditions, ...seenAs(action.resourceVersion) },
+      });
       return;
     case "deleteClaim":
       if (action.vacated !== null) await assertVacated(admin, action.vacated);
@@ -361,4 +369,8 @@ async function setFinalizer({ kube, facts }: Actor, isPresent: boolean): Promise
     metadata: { resourceVersion, finalizers: isPresent ? [...others, FINALIZER] : others },
   };
   await kube.mergePatch(QUORATE_CLUSTER, refTo(facts, name), patch);
+}
+
+function seenAs(resourceVersion: string | undefined): Preconditions {
+  return resourceVersion === undefined ? {} : { resourceVersion };
 }

@@ -46,7 +46,13 @@ export type Action =
   | { readonly kind: "orphanStatefulSet"; readonly uid: string }
   /** With its pods: only when the cluster itself is deleted. */
   | { readonly kind: "deleteStatefulSet"; readonly uid: string }
-  | { readonly kind: "deletePod"; readonly name: string; readonly uid: string }
+  | {
+      readonly kind: "deletePod";
+      readonly name: string;
+      readonly uid: string;
+      /** Only if nothing of it has changed since it was seen: for a pod that goes because nothing runs in it. */
+      readonly resourceVersion?: string;
+    }
   /** Refused while the member list, read once more, has a member at `vacated`; null: a person said so. */
   | {
       readonly kind: "deleteClaim";

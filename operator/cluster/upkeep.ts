@@ -13,7 +13,7 @@ import { desiredObjects, desiredStatefulSet } from "./component/objects.ts";
 import { differs, isOwned } from "./drift.ts";
 import { BOOT_ANNOTATION, ROLE_LABEL, digestOf } from "./names.ts";
 import { isTerminating } from "./objects.ts";
-import { isDown } from "./operation/describe.ts";
+import { deleteDown, isDown } from "./operation/describe.ts";
 import { type View, bootFileOf, isOutdated } from "./view.ts";
 
 /** The boot ConfigMap is the journal's `boot`. */
@@ -113,5 +113,5 @@ function digestOfFile(file: BootFile): string {
 export function planStuckPod(view: View): Action | null {
   const stuck = view.places.find((place) => isOutdated(view, place) && isDown(place));
   if (stuck?.pod == null) return null;
-  return { kind: "deletePod", name: stuck.name, uid: stuck.pod.metadata.uid ?? "" };
+  return deleteDown(stuck.pod);
 }

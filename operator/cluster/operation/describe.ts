@@ -1,4 +1,5 @@
 /** What stands in a pod's way, in a sentence's second half: for messages that say what is waited for. Pure. */
+import type { Action } from "../action.ts";
 import type { ContainerStatus, Pod } from "../objects.ts";
 import { isTerminating } from "../objects.ts";
 import type { Place, View } from "../view.ts";
@@ -40,11 +41,18 @@ export function describePod(view: View, place: Place): string {
 }
 
 /** Nothing runs in this pod, or nothing that came up within a minute: deleting it takes nobody away. */
-export function isDown({ pod }: Place): boolean {
-  if (pod === null || isTerminating(pod)) return false;
+export function isDown({ pod, boot }: Place): boolean {
+  // Who answers runs: what Kubernetes says of a pod comes later.
+  if (pod === null || boot !== null || isTerminating(pod)) return false;
   if (pod.status?.phase === "Pending" || pod.status?.phase === "Failed") return true;
   const state = containerOf(pod)?.state;
   return state?.waiting !== undefined || state?.terminated !== undefined;
+}
+
+/** Takes a pod away in which nothing runs, unless something has begun to. */
+export function deleteDown(pod: Pod): Action {
+  const { name, uid = "", resourceVersion = "" } = pod.metadata;
+  return { kind: "deletePod", name, uid, resourceVersion };
 }
 
 export function isOomKilled(pod: Pod): boolean {

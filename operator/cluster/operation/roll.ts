@@ -9,7 +9,7 @@ import type { RollOperation } from "../journal.ts";
 import { isTerminating } from "../objects.ts";
 import { begin, finish, proceed } from "../step.ts";
 import { type Place, type View, canRest, isOutdated, placeOf, updateRevision } from "../view.ts";
-import { describePod, isDown } from "./describe.ts";
+import { deleteDown, describePod, isDown } from "./describe.ts";
 import { needsReplacement } from "./repair.ts";
 import { isQuotaRaised } from "./space.ts";
 import { isWindowOpen } from "./windows.ts";
@@ -72,6 +72,7 @@ function planCurrent(
     if (isTerminating(pod)) return wait("AwaitPodGone", `the old pod of ${place.name} is stopping`);
     if (!isOutdated(view, place))
       return proceed(view, operation, { step: "ChoosePod", current: null });
+    if (isDown(place)) return deleteDown(pod);
     return heldBy(view, place) ?? replacePod(view, operation, place, current.podUid);
   }
   // Without the list nobody knows that it is none.

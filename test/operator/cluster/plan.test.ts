@@ -280,6 +280,19 @@ describe("a roll", () => {
     assert.ok(twice?.type === "Roll" && twice.current === null);
   });
 
+  it("makes a pod anew in which nothing runs, if it is still as it was seen", () => {
+    const down: MemberSketch = { ready: false, boot: null, pod: { phase: "Pending" }, ...old };
+    const action = next({ members: [{ leads: true, ...old }, down, old] });
+    assert.ok(action.kind === "deletePod" && action.name === "kv-1", JSON.stringify(action));
+    assert.ok(action.resourceVersion !== undefined, "only if nothing has begun to run in it");
+  });
+
+  it("takes no pod for one in which nothing runs whose member answers: Kubernetes says it later", () => {
+    const late: MemberSketch = { ready: false, pod: { phase: "Pending" }, ...old };
+    const action = next({ members: [{ leads: true, ...old }, late, { ready: false, boot: null }] });
+    assert.notEqual(action.kind, "deletePod", JSON.stringify(action));
+  });
+
   it("stops at the first pod that fails", () => {
     const current = { member: "kv-2", podUid: "older" };
     const deadline = new Date(NOW - 1).toISOString();
