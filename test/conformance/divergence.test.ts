@@ -168,7 +168,7 @@ describe("a member with another history", () => {
   it("of two names all, rebuilds nobody, and raises the alarm", async () => {
     const flags = ["--corrupt-check-time=1s", REPAIR];
     await withDivergent({ members: 2, flags }, async (cluster, divergent) => {
-      await divergent.awaitHealthy();
+      await awaitStatus(divergent);
       const alarms = await awaitAlarms(cluster.member(0));
       assert.deepEqual(
         alarms.map(({ memberID, alarm }) => [memberID, alarm]),
