@@ -37,9 +37,9 @@ RUN mkdir cache && chown 65532:65532 cache \
   && chown -R 0:0 cache && chmod -R a+rX,go-w cache
 
 FROM docker.io/library/node:24-bookworm-slim
-ARG VERSION
-ARG REVISION
-ARG CREATED
+ARG VERSION=
+ARG REVISION=
+ARG CREATED=
 LABEL org.opencontainers.image.title="Quorate" \
   org.opencontainers.image.description="A strongly consistent, replicated key-value store that speaks the etcd v3 protocol, and its operator" \
   org.opencontainers.image.licenses="Apache-2.0" \
