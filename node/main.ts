@@ -19,13 +19,13 @@ const NODE_FLAGS = [
   "--disable-warning=ExperimentalWarning",
 ];
 /**
- * glibc would keep the peak of each of LevelDB's threads, and of all buffers, for good. What is mapped one by one goes back when
- * it is freed: from the size of a segment of replies, or of the compiler's memory, on.
+ * glibc would keep the peak of each of LevelDB's threads, and of every large buffer, for good. What is mapped one by one goes
+ * back when it is freed, and costs a page fault for every 4 KiB: from 32 KiB on, puts of 4 KiB would lose a sixth of their rate.
  */
 const MALLOC: Readonly<Record<string, string>> = {
   MALLOC_ARENA_MAX: "2",
   MALLOC_TRIM_THRESHOLD_: "131072",
-  MALLOC_MMAP_THRESHOLD_: "32768",
+  MALLOC_MMAP_THRESHOLD_: "131072",
 };
 
 function restartTuned(): void {
