@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { QUORATE_CLUSTER, apiVersion } from "../api/resources.ts";
 import type { QuorateCluster, QuorateClusterStatus } from "../api/gen/types.ts";
-import { KubeError, type KubeObject, type ObjectRef } from "../kube/api.ts";
+import { KubeError, type ObjectRef, type Recorder } from "../kube/api.ts";
 import { act } from "./act.ts";
 import { type Action, type Wait, stalled } from "./action.ts";
 import type { Facts } from "./facts.ts";
@@ -11,11 +11,6 @@ import { type Observer, observe } from "./observe.ts";
 import { plan } from "./plan.ts";
 import { buildStatus } from "./status.ts";
 import { buildView } from "./view.ts";
-
-/** Where events go; what is said twice is counted by whoever takes them. */
-export interface Recorder {
-  event(about: KubeObject, type: "Normal" | "Warning", reason: string, note: string): void;
-}
 
 export interface ClusterReconciler extends Observer {
   readonly recorder: Recorder;
