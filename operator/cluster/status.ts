@@ -96,7 +96,19 @@ function memberStatus(view: View, place: Place): MemberStatus {
     ...(zone === undefined ? {} : { zone }),
     ...(claim?.metadata.uid === undefined ? {} : { pvcUID: claim.metadata.uid }),
     ...(state === null ? {} : { dbSize: rounded(state.dbSize) }),
+    ...logOf(view, place),
     recreates: view.journal.recreates[name]?.count ?? 0,
+  };
+}
+
+/** Only while a person may have to choose by it: where there is a leader it would be another number at every pass. */
+function logOf(view: View, { boot }: Place): Pick<MemberStatus, "raftTerm" | "raftIndex"> {
+  const isLed = view.memberList !== null || view.places.some((place) => place.boot?.leader != null);
+  if (isLed || view.journal.clusterId === null || boot === null) return {};
+  const { lastTerm, lastIndex } = boot;
+  return {
+    ...(lastTerm === null ? {} : { raftTerm: lastTerm }),
+    ...(lastIndex === null ? {} : { raftIndex: lastIndex }),
   };
 }
 

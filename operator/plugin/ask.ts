@@ -1,5 +1,10 @@
 /** What a person asks of the operator: a QuorateTask, a QuorateBackup, or a pause. The operator does it, not the plugin. */
-import type { QuorateBackup, QuorateTask, QuorateTaskSpec } from "../api/gen/types.ts";
+import type {
+  MemberStatus,
+  QuorateBackup,
+  QuorateTask,
+  QuorateTaskSpec,
+} from "../api/gen/types.ts";
 import { QUORATE_BACKUP, QUORATE_CLUSTER, QUORATE_TASK, apiVersion } from "../api/resources.ts";
 import type { KubeObject } from "../kube/api.ts";
 import type { Arguments } from "./arguments.ts";
@@ -39,16 +44,18 @@ export async function restore(session: Session, args: Arguments): Promise<void> 
 export async function recover(session: Session, args: Arguments): Promise<void> {
   const [name = ""] = args.operands;
   const cluster = await clusterOf(session, name);
-  const members = cluster.status?.members ?? [];
+  const members = (cluster.status?.members ?? []).toSorted(byMostFirst);
   const { survivor } = args;
   if (survivor === null) {
-    const found = members.map(({ name: pod, phase, raftIndex }) =>
-      raftIndex === undefined ? `${pod} (${phase})` : `${pod} (${phase}, applied ${raftIndex})`,
-    );
+    const found = members.map(({ name: pod, phase, ...log }) => `${pod} (${phase}, ${told(log)})`);
     throw refuse(
-      `name the member whose data are kept, the one with the most: --survivor MEMBER, of ${found.join(", ")}`,
+      `name the member whose data are kept, the first if it tells most: --survivor MEMBER, of ${found.join(", ")}`,
     );
   }
+  const named = members.find((member) => member.name === survivor);
+  const [best] = members;
+  if (named !== undefined && best !== undefined && byMostFirst(best, named) < 0)
+    session.note(`${best.name} has more: ${told(best)}. ${survivor}: ${told(named)}`);
   if (!args.acknowledgeDataLoss)
     throw refuse(
       `what ${survivor} does not have is lost, and the disks of the others are wiped: say so with --acknowledge-data-loss`,
@@ -56,6 +63,19 @@ export async function recover(session: Session, args: Arguments): Promise<void> 
   await runTask(session, args, "recover", {
     recoverQuorum: { survivor, acknowledgeDataLoss: true },
   });
+}
+
+type Log = Pick<MemberStatus, "raftTerm" | "raftIndex">;
+
+/** As Raft compares logs; who tells nothing comes last. */
+function byMostFirst(a: Log, b: Log): number {
+  return (b.raftTerm ?? -1) - (a.raftTerm ?? -1) || (b.raftIndex ?? -1) - (a.raftIndex ?? -1);
+}
+
+function told({ raftTerm, raftIndex }: Log): string {
+  return raftIndex === undefined
+    ? "tells no last entry"
+    : `last entry ${raftIndex} of term ${raftTerm ?? "unknown"}`;
 }
 
 export async function setPaused(session: Session, args: Arguments, paused: boolean): Promise<void> {

@@ -595,8 +595,13 @@ export interface MemberStatus {
   readonly pvcUID?: string | undefined;
   /** Size of its database. */
   readonly dbSize?: string | number | undefined;
-  /** Last entry that it applied. */
+  /**
+   * Last entry of its log, told while no quorum answers: who has the highest raftTerm, and of those the highest
+   * raftIndex, lost least.
+   */
   readonly raftIndex?: number | undefined;
+  /** Term of that entry. */
+  readonly raftTerm?: number | undefined;
   /** How often its pod was made anew since it was last ready. */
   readonly recreates: number;
 }

@@ -55,7 +55,11 @@ const member: ObjectNode = object("MemberStatus", "One pod and the member in it.
   zone: string("Zone of that node.", WORD),
   pvcUID: string("UID of its claim.", WORD),
   dbSize: quantity("Size of its database."),
-  raftIndex: int64("Last entry that it applied.", { minimum: 0 }),
+  raftIndex: int64(
+    "Last entry of its log, told while no quorum answers: who has the highest raftTerm, and of those the highest raftIndex, lost least.",
+    { minimum: 0 },
+  ),
+  raftTerm: int64("Term of that entry.", { minimum: 0 }),
   recreates: int32("How often its pod was made anew since it was last ready.", {
     required: true,
     minimum: 0,

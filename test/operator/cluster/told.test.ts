@@ -5,7 +5,7 @@ import { QUORATE_BACKUP_SCHEDULE } from "../../../operator/api/resources.ts";
 import type { Condition, QuorateBackupSchedule } from "../../../operator/api/gen/types.ts";
 import { KubeError } from "../../../operator/kube/api.ts";
 import { CLUSTER, type Sandbox } from "../world/sandbox.ts";
-import { MINUTE, settled } from "../world/settled.ts";
+import { MINUTE, lineageOf, settled } from "../world/settled.ts";
 import { NAMESPACE } from "../world/world.ts";
 
 function condition({ cluster }: Sandbox, type: string): Condition | undefined {
@@ -25,6 +25,32 @@ describe("the status", () => {
         assert.match(condition(sandbox, type)?.message ?? "", /kv-1.*does not answer/);
       assert.equal(sandbox.condition("Available"), "True", "two of three are a quorum");
       assert.ok(sandbox.events.some(({ note }) => /kv-1 does not take part/.test(note)));
+    });
+  });
+
+  it("says what each member's log ends with, while there is nobody to lead and only then", async () => {
+    await settled(64, async (sandbox) => {
+      const logs = (): (number | undefined)[] =>
+        (sandbox.cluster.status?.members ?? []).map(({ raftIndex }) => raftIndex);
+      assert.deepEqual(logs(), [undefined, undefined, undefined]);
+      const { world } = sandbox;
+      world.cut.add("kv-0");
+      const lineage = lineageOf(sandbox);
+      for (let id = 0; id < 50; id++)
+        lineage.propose({ kind: "write", id }, world.running(lineage));
+      world.cut.add("kv-1");
+      await sandbox.time.until(
+        "lost",
+        10 * MINUTE,
+        () => sandbox.condition("QuorumLost") === "True",
+      );
+      assert.deepEqual(logs(), [undefined, undefined, lineage.entries.length]);
+      assert.equal(sandbox.cluster.status?.members?.[2]?.raftTerm, lineage.term);
+      assert.match(condition(sandbox, "QuorumLost")?.message ?? "", /survivor kv-2/);
+      world.cut.delete("kv-1");
+      await sandbox.time.until("back", MINUTE, () => sandbox.condition("QuorumLost") === "False");
+      await sandbox.time.run(10_000);
+      assert.deepEqual(logs(), [undefined, undefined, undefined]);
     });
   });
 

@@ -74,9 +74,37 @@ describe("what the plugin asks of the operator", () => {
       stage.run("recover", "kv", "--survivor", "kv-1"),
       /--acknowledge-data-loss/,
     );
-    await assert.rejects(stage.run("recover", "kv"), /kv-0 \(Running, applied 42\)/);
+    await assert.rejects(stage.run("recover", "kv"), /kv-0 \(Running, last entry 42 of term 3\)/);
     const { items } = await stage.admin.list(QUORATE_TASK, { namespace: NAMESPACE });
     assert.deepEqual(items, []);
+  });
+
+  it("names the members for a recovery with the one first that lost least, and says so where another is named", async () => {
+    const member = (name: string, log: object): object => ({
+      name,
+      role: "None",
+      phase: "Running",
+      ready: false,
+      leader: false,
+      recreates: 0,
+      ...log,
+    });
+    const members = [
+      member("kv-0", {}),
+      member("kv-1", { raftTerm: 3, raftIndex: 90 }),
+      member("kv-2", { raftTerm: 4, raftIndex: 80 }),
+      member("kv-3", { raftTerm: 4, raftIndex: 81 }),
+    ];
+    await stage.addCluster("lost", {}, { members });
+    await assert.rejects(
+      stage.run("recover", "lost"),
+      /of kv-3 \(Running, last entry 81 of term 4\), kv-2 .*, kv-1 .*, kv-0 \(Running, tells no last entry\)$/,
+    );
+    await stage.run("recover", "lost", "--survivor=kv-1", "--acknowledge-data-loss", "--no-wait");
+    assert.deepEqual(stage.noted, [
+      "kv-3 has more: last entry 81 of term 4. kv-1: last entry 90 of term 3",
+      `QuorateTask lost-recover-${STAMP} is made`,
+    ]);
   });
 
   it("makes a backup and tells where it is", async () => {

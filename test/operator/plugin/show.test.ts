@@ -58,7 +58,7 @@ describe("kubectl quorate members", () => {
     assert.equal(lines.length, 4);
     assert.match(
       lines[3] ?? "",
-      /^kv-2 .* Voter .* no +1\.5 MiB +42 +node-2 +a +its pod is not scheduled$/,
+      /^kv-2 .* Voter .* no +1\.5 MiB +3\/42 +node-2 +a +its pod is not scheduled$/,
     );
   });
 });

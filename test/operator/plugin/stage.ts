@@ -29,6 +29,7 @@ const member = (name: string, leader: boolean): object => ({
   node: `node-${name.at(-1) ?? ""}`,
   zone: "a",
   dbSize: 1_572_864,
+  raftTerm: 3,
   raftIndex: 42,
   recreates: 0,
 });
@@ -85,15 +86,15 @@ export class Stage {
     this.admin = this.fake.as("admin");
   }
 
-  /** With the status above. */
-  async addCluster(name = "kv", spec: object = {}): Promise<void> {
+  /** With the status above, but for what is said. */
+  async addCluster(name = "kv", spec: object = {}, status: object = {}): Promise<void> {
     await this.admin.create(QUORATE_CLUSTER, {
       apiVersion: "quorate.io/v1alpha1",
       kind: "QuorateCluster",
       metadata: { name, namespace: NAMESPACE },
       spec: { replicas: 3, storage: { size: "8Gi" }, ...spec },
     } as QuorateCluster);
-    this.fake.setStatus(QUORATE_CLUSTER, { namespace: NAMESPACE, name }, STATUS);
+    this.fake.setStatus(QUORATE_CLUSTER, { namespace: NAMESPACE, name }, { ...STATUS, ...status });
   }
 
   /** The command with these words; what it printed. Rejects as the command does. */
