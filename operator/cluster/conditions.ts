@@ -11,6 +11,8 @@ import { type View, healthyVoters, isOutdated, quorumOf, updateRevision } from "
 
 type Told = Observation<ClusterConditionType>;
 
+/** Why a cluster is Stalled though nothing waits: of what was asked for, something is not done. */
+export const REFUSED = "SpecRefused";
 /** How long a majority has to be away before it is called lost. */
 const LOST_AFTER_MS = 300_000;
 
@@ -58,7 +60,7 @@ function tellReady(facts: Facts, view: View | null, action: Action): Told {
   const current = facts.cluster.metadata.generation ?? 1;
   const waiting = waitOf(action);
   if (journal.adopted.refusal !== null)
-    return tell("Ready", false, "SpecRefused", journal.adopted.refusal);
+    return tell("Ready", false, REFUSED, journal.adopted.refusal);
   const whole = view.voters.length === spec.replicas && healthyVoters(view) === spec.replicas;
   if (whole && journal.operation === null && journal.adopted.generation === current)
     return tell("Ready", true, "AllMembers", `all ${spec.replicas} members take part`);
@@ -112,7 +114,7 @@ function tellProgress(view: View | null, action: Action): Told[] {
       ? tell(
           "Stalled",
           true,
-          waiting?.stalled === true ? waiting.reason : "SpecRefused",
+          waiting?.stalled === true ? waiting.reason : REFUSED,
           waiting?.stalled === true ? waiting.message : (refusal ?? ""),
         )
       : tell("Stalled", false, "None", "nothing waits for a person"),

@@ -1,7 +1,7 @@
 /** One pass over one cluster: observe, plan, act, tell. */
 import { isDeepStrictEqual } from "node:util";
 import { QUORATE_CLUSTER, apiVersion } from "../api/resources.ts";
-import type { QuorateCluster, QuorateClusterStatus } from "../api/gen/types.ts";
+import type { Condition, QuorateCluster, QuorateClusterStatus } from "../api/gen/types.ts";
 import { KubeError, type ObjectRef, type Recorder } from "../kube/api.ts";
 import { act } from "./act.ts";
 import { type Action, type Wait, stalled } from "./action.ts";
@@ -9,6 +9,7 @@ import type { Facts } from "./facts.ts";
 import { JournalError } from "./journal.ts";
 import { type Observer, observe } from "./observe.ts";
 import { plan } from "./plan.ts";
+import { REFUSED } from "./conditions.ts";
 import { buildStatus } from "./status.ts";
 import { buildView } from "./view.ts";
 
@@ -84,6 +85,8 @@ async function tell(
   const status = buildStatus(facts, view, action);
   if (action.kind === "wait" && isNews(cluster, action))
     recorder.event(cluster, action.stalled ? "Warning" : "Normal", action.reason, action.message);
+  for (const { reason, message } of complaints(cluster, status))
+    recorder.event(cluster, "Warning", reason, message);
   if (isDeepStrictEqual(plain(status), plain(cluster.status ?? {}))) return;
   const { name, namespace = "" } = cluster.metadata;
   const object = {
@@ -101,6 +104,23 @@ function isNews({ status }: QuorateCluster, { reason, stalled }: Wait): boolean 
     ({ type }) => type === (stalled ? "Stalled" : "Reconciling"),
   );
   return told?.reason !== reason;
+}
+
+/** What a person has to act on although nothing waits for it: told when it comes up, and when it becomes another. */
+function complaints(
+  { status: before }: QuorateCluster,
+  { conditions = [] }: QuorateClusterStatus,
+): { readonly reason: string; readonly message: string }[] {
+  const isNew = ({ type, message }: Condition): boolean =>
+    !before?.conditions?.some(
+      (told) => told.type === type && told.status === "True" && told.message === message,
+    );
+  return conditions.flatMap((condition) => {
+    const { type, status, reason, message } = condition;
+    if (status !== "True" || !isNew(condition)) return [];
+    if (type === "QuorumLost") return [{ reason: type, message }];
+    return type === "Stalled" && reason === REFUSED ? [{ reason, message }] : [];
+  });
 }
 
 /** As JSON would give it back. */

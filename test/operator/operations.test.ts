@@ -170,6 +170,9 @@ describe("a task", () => {
       sandbox.world.cut.add("kv-0").add("kv-1");
       await sandbox.time.run(6 * MINUTE);
       assert.equal(sandbox.condition("QuorumLost"), "True");
+      const told = sandbox.events.filter(({ reason }) => reason === "QuorumLost");
+      assert.equal(told.length, 1, "an event says so too");
+      assert.match(told[0]?.note ?? "", /survivor kv-2/);
       const removed = sandbox.actions.filter(({ kind }) => kind.startsWith("delete"));
       assert.deepEqual(removed, [], "nothing is done by itself");
       sandbox.task("rescue", { recoverQuorum: { survivor: "kv-2", acknowledgeDataLoss: true } });

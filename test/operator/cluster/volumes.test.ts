@@ -82,6 +82,13 @@ describe("a storage class whose volumes cannot grow", () => {
     await sandbox.time.until("told", 5 * MINUTE, () => sandbox.condition("Stalled") === "True");
     const stalled = sandbox.cluster.status?.conditions?.find(({ type }) => type === "Stalled");
     assert.match(stalled?.message ?? "", /class fixed does not let volumes grow: .*QuorateTasks/);
+    await sandbox.time.run(5 * MINUTE);
+    const told = sandbox.events.filter(({ note }) => note.includes("does not let volumes grow"));
+    assert.deepEqual(
+      told.map(({ type, reason }) => [type, reason]),
+      [["Warning", "SpecRefused"]],
+      "once, as an event",
+    );
     sandbox.edit({ replicas: 5 });
     await sandbox.time.until("five", 10 * MINUTE, () => sandbox.isSettled(5));
     assert.deepEqual(sizes(sandbox), ["8Gi", "8Gi", "8Gi", "16Gi", "16Gi"]);
