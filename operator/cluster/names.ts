@@ -1,5 +1,6 @@
 /** How everything that belongs to a cluster is called. */
 import { createHash } from "node:crypto";
+import { canonicalJson } from "./json.ts";
 
 export const FIELD_MANAGER = "quorate-operator";
 export const ROLE_LABEL = "quorate.io/role";
@@ -99,12 +100,5 @@ export function selectorOf(cluster: string): Record<string, string> {
 
 /** The first 16 hexadecimal digits of the SHA-256 of a value's JSON, whatever the order of its keys. */
 export function digestOf(value: unknown): string {
-  return createHash("sha256").update(canonical(value)).digest("hex").slice(0, 16);
-}
-
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_key, held: unknown) => {
-    if (held === null || typeof held !== "object" || Array.isArray(held)) return held;
-    return Object.fromEntries(Object.entries(held).toSorted(([a], [b]) => (a < b ? -1 : 1)));
-  });
+  return createHash("sha256").update(canonicalJson(value)).digest("hex").slice(0, 16);
 }

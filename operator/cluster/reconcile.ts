@@ -1,5 +1,4 @@
 /** One pass over one cluster: observe, plan, act, tell. */
-import { isDeepStrictEqual } from "node:util";
 import { QUORATE_CLUSTER, apiVersion } from "../api/resources.ts";
 import type { Condition, QuorateCluster, QuorateClusterStatus } from "../api/gen/types.ts";
 import { KubeError, type ObjectRef, type Recorder } from "../kube/api.ts";
@@ -8,6 +7,7 @@ import { type Action, type Wait, stalled } from "./action.ts";
 import type { Facts } from "./facts.ts";
 import { JournalError } from "./journal.ts";
 import { type Observer, observe } from "./observe.ts";
+import { isSameJson } from "./json.ts";
 import { plan } from "./plan.ts";
 import { REFUSED } from "./conditions.ts";
 import { buildStatus } from "./status.ts";
@@ -87,7 +87,7 @@ async function tell(
     recorder.event(cluster, action.stalled ? "Warning" : "Normal", action.reason, action.message);
   for (const { reason, message } of complaints(cluster, status))
     recorder.event(cluster, "Warning", reason, message);
-  if (isDeepStrictEqual(plain(status), plain(cluster.status ?? {}))) return;
+  if (isSameJson(status, cluster.status ?? {})) return;
   const { name, namespace = "" } = cluster.metadata;
   const object = {
     apiVersion: apiVersion(QUORATE_CLUSTER),
@@ -121,9 +121,4 @@ function complaints(
     if (type === "QuorumLost") return [{ reason: type, message }];
     return type === "Stalled" && reason === REFUSED ? [{ reason, message }] : [];
   });
-}
-
-/** As JSON would give it back. */
-function plain(status: QuorateClusterStatus): unknown {
-  return JSON.parse(JSON.stringify(status));
 }

@@ -13,6 +13,8 @@ import { type Place, type View, isOutdated, updateRevision } from "./view.ts";
 /** Sizes in status are rounded up to it, or every write of a client would be one of ours. */
 const SIZE_STEP = 64 * 2 ** 20;
 
+const VERSIONS = new Intl.Collator("en", { numeric: true });
+
 /** `view` is null before the cluster has a journal. */
 export function buildStatus(facts: Facts, view: View | null, action: Action): QuorateClusterStatus {
   const { cluster } = facts;
@@ -27,7 +29,9 @@ export function buildStatus(facts: Facts, view: View | null, action: Action): Qu
   };
   if (view === null) return base;
   const { journal, spec } = view;
-  const versions = view.places.flatMap(({ boot }) => boot?.version ?? []).toSorted(compareVersions);
+  const versions = view.places
+    .flatMap(({ boot }) => boot?.version ?? [])
+    .toSorted(VERSIONS.compare);
   const alarms = valueOf(facts.alarms) ?? [];
   return {
     ...base,
@@ -48,10 +52,6 @@ export function buildStatus(facts: Facts, view: View | null, action: Action): Qu
     members: view.places.map((place) => memberStatus(view, place)),
     ...backupOf(facts),
   };
-}
-
-function compareVersions(a: string, b: string): number {
-  return a.localeCompare(b, "en", { numeric: true });
 }
 
 function sizeOf(places: readonly Place[]): { readonly dbSize?: string } {

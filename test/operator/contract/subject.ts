@@ -99,7 +99,7 @@ export async function edit(
   change: (object: Thing) => void,
 ): Promise<void> {
   for (;;) {
-    const object = present(await api.get<Thing>(resource, ref));
+    const object = structuredClone(present(await api.get<Thing>(resource, ref)));
     change(object);
     try {
       await api.update(resource, object);

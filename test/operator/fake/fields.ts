@@ -10,7 +10,7 @@ export type Managers = Map<string, FieldSet>;
 
 /** Between elements of a path: in no name. */
 const SEPARATOR = "\u0000";
-const NEVER_OWNED: readonly string[] = [
+const NEVER_OWNED: ReadonlySet<string> = new Set([
   "apiVersion",
   "kind",
   "metadata.name",
@@ -22,7 +22,7 @@ const NEVER_OWNED: readonly string[] = [
   "metadata.deletionTimestamp",
   "metadata.deletionGracePeriodSeconds",
   "metadata.managedFields",
-];
+]);
 /** The key of a port that does not say so. */
 const KEY_DEFAULTS: Readonly<Record<string, string>> = { protocol: "TCP" };
 
@@ -36,7 +36,7 @@ export function applyFields(
 ): Tree {
   const before = managers.get(owner) ?? new Set();
   const now = fieldsOf(kind, applied);
-  const merged = merge(kind, copyOf(live), applied, "") as Tree;
+  const merged = merge(kind, live, applied, "") as Tree;
   const others = [...managers].filter(([name]) => name !== owner).map(([, fields]) => fields);
   const gone = [...before].filter((path) => !now.has(path));
   // The deepest first, so that an item is judged when its fields are gone.
@@ -45,7 +45,7 @@ export function applyFields(
     if (!shared && !holdsBelow(now, path)) remove(kind, merged, path.split(SEPARATOR), "");
   }
   const changed = changes(kind, live, merged);
-  for (const fields of others) for (const path of changed) fields.delete(path);
+  for (const fields of others) for (const path of changed.keys()) fields.delete(path);
   if (now.size === 0) managers.delete(owner);
   else managers.set(owner, now);
   return merged;
@@ -60,50 +60,78 @@ export function ownChanges(
   owner: string,
 ): void {
   const changed = changes(kind, before, after);
-  const there = fieldsOf(kind, after);
-  for (const fields of managers.values()) for (const path of changed) fields.delete(path);
+  for (const fields of managers.values()) for (const path of changed.keys()) fields.delete(path);
   const own = managers.get(owner) ?? new Set();
-  for (const path of changed) if (there.has(path)) own.add(path);
+  for (const [path, isThere] of changed) if (isThere) own.add(path);
   if (own.size > 0) managers.set(owner, own);
 }
 
-/** Paths whose value differs, is new, or is gone. */
-function changes(kind: Kind, before: Tree, after: Tree): string[] {
-  const old = leavesOf(kind, before);
-  const now = leavesOf(kind, after);
-  const paths = new Set([...old.keys(), ...now.keys()]);
-  return [...paths].filter((path) => old.get(path) !== now.get(path));
+/** Paths whose value differs, is new, or is gone, and whether they are there afterwards. */
+function changes(kind: Kind, before: Tree, after: Tree): Map<string, boolean> {
+  const changed = new Map<string, boolean>();
+  for (const name of new Set([...Object.keys(before), ...Object.keys(after)])) {
+    if (before[name] === after[name]) continue;
+    const old = leavesBelow(kind, name, before[name]);
+    const now = leavesBelow(kind, name, after[name]);
+    for (const [path, value] of now) if (old.get(path) !== value) changed.set(path, true);
+    for (const path of old.keys()) if (!now.has(path)) changed.set(path, false);
+  }
+  return changed;
 }
 
 function fieldsOf(kind: Kind, tree: Tree): FieldSet {
-  return new Set(leavesOf(kind, tree).keys());
+  const fields: FieldSet = new Set();
+  for (const [name, value] of Object.entries(tree))
+    for (const path of leavesBelow(kind, name, value).keys()) fields.add(path);
+  return fields;
 }
 
-/** Every owned path with its value as text. */
-function leavesOf(kind: Kind, tree: Tree): Map<string, string> {
+type Leaves = ReadonlyMap<string, string>;
+
+interface Known {
+  readonly kind: Kind;
+  readonly name: string;
+  readonly leaves: Leaves;
+}
+
+/** Of what cannot change any more. */
+const KNOWN = new WeakMap<object, Known>();
+
+/** Every owned path below a field of the object itself, with its value as text. */
+function leavesBelow(kind: Kind, name: string, value: unknown): Leaves {
+  const isFixed = typeof value === "object" && value !== null && Object.isFrozen(value);
+  const found = isFixed ? KNOWN.get(value) : undefined;
+  if (found !== undefined && found.kind === kind && found.name === name) return found.leaves;
   const leaves = new Map<string, string>();
-  const visit = (value: unknown, path: readonly string[], schema: string): void => {
-    if (NEVER_OWNED.includes(schema) || value === undefined || value === null) return;
-    const rule = kind.lists[schema];
-    if (Array.isArray(value) && rule !== undefined) {
-      for (const item of value as unknown[]) {
-        const at = [...path, elementOf(item, rule)];
-        leaves.set(at.join(SEPARATOR), "");
-        // Its keys are the item: they come and go with it.
-        if (rule !== "set") visit(withoutKeys(item as Tree, rule), at, schema);
-      }
-      return;
-    }
-    if (isMap(kind, value, schema) && Object.keys(value).length > 0) {
-      for (const [name, below] of Object.entries(value)) {
-        visit(below, [...path, `f:${name}`], schema === "" ? name : `${schema}.${name}`);
-      }
-      return;
-    }
-    if (path.length > 0) leaves.set(path.join(SEPARATOR), JSON.stringify(value));
-  };
-  visit(tree, [], "");
+  visit(kind, leaves, value, `f:${name}`, name);
+  if (isFixed) KNOWN.set(value, { kind, name, leaves });
   return leaves;
+}
+
+function visit(
+  kind: Kind,
+  leaves: Map<string, string>,
+  value: unknown,
+  path: string,
+  schema: string,
+): void {
+  if (value === undefined || value === null || NEVER_OWNED.has(schema)) return;
+  const rule = kind.lists[schema];
+  if (Array.isArray(value) && rule !== undefined) {
+    for (const item of value as unknown[]) {
+      const at = path + SEPARATOR + elementOf(item, rule);
+      leaves.set(at, "");
+      // Its keys are the item: they come and go with it.
+      if (rule !== "set") visit(kind, leaves, withoutKeys(item as Tree, rule), at, schema);
+    }
+    return;
+  }
+  if (isMap(kind, value, schema) && Object.keys(value).length > 0) {
+    for (const [name, below] of Object.entries(value))
+      visit(kind, leaves, below, `${path}${SEPARATOR}f:${name}`, `${schema}.${name}`);
+    return;
+  }
+  leaves.set(path, JSON.stringify(value));
 }
 
 function merge(kind: Kind, live: unknown, applied: unknown, schema: string): unknown {
@@ -147,7 +175,7 @@ function mergeItem(kind: Kind, live: unknown, applied: unknown, schema: string):
   return result;
 }
 
-/** Removes what `path` names; a map or list that held nothing else goes with it. */
+/** Removes what `path` names from a node of its own; a map or list that held nothing else goes with it. */
 function remove(kind: Kind, node: Tree, path: readonly string[], schema: string): void {
   const [head = "", ...rest] = path;
   const name = head.slice(2);
@@ -164,7 +192,11 @@ function remove(kind: Kind, node: Tree, path: readonly string[], schema: string)
     const index = items.findIndex((item) => elementOf(item, rule) === element);
     if (index < 0) return;
     if (deeper.length === 0) node[name] = items.toSpliced(index, 1);
-    else remove(kind, items[index] as Tree, deeper, at);
+    else {
+      const item = { ...(items[index] as Tree) };
+      remove(kind, item, deeper, at);
+      node[name] = items.with(index, item);
+    }
     if ((node[name] as unknown[]).length === 0) delete node[name];
     return;
   }

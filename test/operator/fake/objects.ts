@@ -19,10 +19,8 @@ export type Stored = KubeObject & {
 };
 
 export function withStatus(object: Stored, status: Tree | undefined): Stored {
-  const next = copyOf(object);
-  if (status === undefined) delete next.status;
-  else next.status = copyOf(status);
-  return next;
+  const { status: _status, ...next } = object;
+  return status === undefined ? next : { ...next, status };
 }
 
 /** What the generation counts. */
@@ -52,19 +50,6 @@ export function mergePatched(target: unknown, patch: unknown): unknown {
     else if (value !== undefined) result[name] = mergePatched(result[name], value);
   }
   return result;
-}
-
-/** Whatever the order of names. */
-export function deepEqual(a: unknown, b: unknown): boolean {
-  return canonical(a) === canonical(b);
-}
-
-export function canonical(value: unknown): string {
-  return JSON.stringify(value, (_name, node: unknown) =>
-    typeof node === "object" && node !== null && !Array.isArray(node)
-      ? Object.fromEntries(Object.entries(node).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-      : node,
-  );
 }
 
 /** To the second, as Kubernetes writes times. */

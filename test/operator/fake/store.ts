@@ -1,4 +1,7 @@
-/** The API server's memory: objects, revisions, ownership, finalizers, and the rules of writing. */
+/**
+ * The API server's memory: objects, revisions, ownership, finalizers, and the rules of writing. What it holds and gives out is
+ * frozen: a reader that changed what it has read would throw.
+ */
 import { NAMESPACE, PERSISTENT_VOLUME_CLAIM, apiVersion } from "../../../operator/api/resources.ts";
 import {
   type DeleteOptions,
@@ -9,14 +12,14 @@ import {
   type Resource,
 } from "../../../operator/kube/api.ts";
 import type { Time } from "../../../operator/time.ts";
-import { copyOf } from "./copy.ts";
+import { isSameJson } from "../../../operator/cluster/json.ts";
+import { copyOf, frozen } from "./copy.ts";
 import { type Managers, type Tree, applyFields, ownChanges } from "./fields.ts";
 import { type Kind } from "./kinds.ts";
 import {
   type Stored,
   bare,
   cloned,
-  deepEqual,
   entryKey,
   graceOf,
   invalid,
@@ -44,8 +47,10 @@ export class Store {
   readonly watches: Watches;
   readonly #time: Time;
   readonly #kinds = new Map<string, Kind>();
-  /** By plural and group, then by namespace and name, in order of their keys as etcd has them. */
+  /** By plural and group, then by namespace and name. */
   readonly #entries = new Map<string, Entry>();
+  /** Of each kind, in order of their keys as etcd has them; null where objects came or went since. */
+  readonly #listed = new Map<string, readonly Entry[] | null>();
   #revision = 1000;
   #uids = 0;
   /** Hears that something is gone, or may be without an owner. */
@@ -78,12 +83,12 @@ export class Store {
   get(resource: Resource, ref: ObjectRef): Stored | null {
     this.#kind(resource);
     const entry = this.#entries.get(entryKey(resource, ref));
-    return entry === undefined ? null : copyOf(entry.object);
+    return entry === undefined ? null : entry.object;
   }
 
   all(resource: Resource): Stored[] {
     this.#kind(resource);
-    return this.#of(resource).map(({ object }) => copyOf(object));
+    return this.#of(resource).map(({ object }) => object);
   }
 
   /** Every object of every kind, not to be changed. */
@@ -130,14 +135,14 @@ export class Store {
     if (kind.status) delete made.status;
     const entry = this.#insert(kind, made);
     ownChanges(kind, {}, entry.object as unknown as Tree, entry.managers, `${manager}/Update`);
-    return copyOf(entry.object);
+    return entry.object;
   }
 
   /** Replaces all but the status, or with `status` the status alone. */
   update(resource: Resource, object: KubeObject, manager: string, status = false): Stored {
     const entry = this.#present(resource, refOf(resource, object));
     this.#checkPreconditions(entry, object.metadata);
-    const next = copyOf(object) as Stored;
+    const next: Stored = { ...object };
     return this.#write(
       entry,
       status ? withStatus(entry.object, next.status) : next,
@@ -172,7 +177,7 @@ export class Store {
     if (found === undefined) {
       const managers: Managers = new Map();
       const made = applyFields(kind, {}, applied, managers, ownerOf(manager, "Apply", false));
-      return copyOf(this.#insert(kind, made as unknown as Stored, managers).object);
+      return this.#insert(kind, made as unknown as Stored, managers).object;
     }
     const managers = cloned(found.managers);
     const live = found.object as unknown as Tree;
@@ -218,17 +223,18 @@ export class Store {
       next.metadata.deletionTimestamp = timestamp(at);
       next.metadata.deletionGracePeriodSeconds = grace;
     }
-    if (!deepEqual(entry.object, next)) this.#replace(entry, next);
+    if (!isSameJson(entry.object, next)) this.#replace(entry, next);
     return true;
   }
 
   #write(
     entry: Entry,
-    next: Stored,
+    given: Stored,
     status: boolean,
     own: (before: Tree, after: Tree) => void,
   ): Stored {
     const { kind, object: before } = entry;
+    const next: Stored = { ...given, metadata: { ...given.metadata } };
     next.apiVersion = before.apiVersion;
     next.kind = before.kind;
     const kept = [
@@ -249,30 +255,28 @@ export class Store {
     }
     if (!status && kind.status) {
       if (before.status === undefined) delete next.status;
-      else next.status = copyOf(before.status);
+      else next.status = before.status;
     }
     const refused = status ? null : (kind.immutable?.(before, next) ?? null);
     if (refused !== null) throw invalid(kind.resource, before.metadata.name, refused);
-    if (deepEqual(before, next)) {
-      own(before as unknown as Tree, next as unknown as Tree);
-      return copyOf(before);
+    if (isSameJson(before, next)) {
+      own(before as unknown as Tree, before as unknown as Tree);
+      return before;
     }
-    if (kind.generation && !deepEqual(bare(before), bare(next))) {
+    if (kind.generation && !isSameJson(bare(before), bare(next))) {
       next.metadata.generation = (before.metadata.generation ?? 0) + 1;
     }
-    own(before as unknown as Tree, next as unknown as Tree);
-    const { deletionTimestamp, finalizers = [] } = next.metadata;
     if (next.metadata.finalizers?.length === 0) delete next.metadata.finalizers;
+    const { deletionTimestamp, finalizers = [], deletionGracePeriodSeconds = 0 } = next.metadata;
+    const fixed = { ...frozen(next) };
+    own(before as unknown as Tree, fixed as unknown as Tree);
     if (
       deletionTimestamp !== undefined &&
       finalizers.length === 0 &&
-      (next.metadata.deletionGracePeriodSeconds ?? 0) === 0
-    ) {
-      this.#drop(entry, next);
-      return copyOf(next);
-    }
-    this.#replace(entry, next);
-    return copyOf(next);
+      deletionGracePeriodSeconds === 0
+    )
+      return this.#drop(entry, fixed);
+    return this.#replace(entry, fixed);
   }
 
   #insert(kind: Kind, object: Stored, managers: Managers = new Map()): Entry {
@@ -288,31 +292,37 @@ export class Store {
       metadata.finalizers = [...new Set([...(metadata.finalizers ?? []), CLAIM_FINALIZER])];
     }
     if (resource.plural === NAMESPACE.plural) object.spec = { finalizers: ["kubernetes"] };
-    const entry: Entry = { kind, object, managers };
+    const entry: Entry = { kind, object: frozen(object), managers };
     this.#entries.set(entryKey(resource, refOf(resource, object)), entry);
-    this.#publish(kind, null, object, object);
+    this.#listed.set(kindKey(resource), null);
+    this.#publish(kind, null, entry.object, entry.object);
     return entry;
   }
 
-  #replace(entry: Entry, next: Stored): void {
+  #replace(entry: Entry, next: Stored): Stored {
     const before = entry.object;
-    next.metadata.resourceVersion = String(++this.#revision);
-    entry.object = next;
-    this.#publish(entry.kind, before, next, next);
+    entry.object = this.#revised(next);
+    this.#publish(entry.kind, before, entry.object, entry.object);
+    return entry.object;
   }
 
-  #drop(entry: Entry, final: Stored = entry.object): void {
+  #drop(entry: Entry, final: Stored = entry.object): Stored {
     const { resource } = entry.kind;
     this.#entries.delete(entryKey(resource, refOf(resource, entry.object)));
-    const last = copyOf(final);
-    last.metadata.resourceVersion = String(++this.#revision);
+    this.#listed.set(kindKey(resource), null);
+    const last = this.#revised(final);
     this.#publish(entry.kind, entry.object, null, last);
+    return last;
+  }
+
+  #revised(object: Stored): Stored {
+    const resourceVersion = String(++this.#revision);
+    return frozen({ ...object, metadata: { ...object.metadata, resourceVersion } });
   }
 
   #publish(kind: Kind, before: Stored | null, after: Stored | null, last: Stored): void {
     const plural = kindKey(kind.resource);
-    const copy = copyOf({ before, after, last });
-    this.watches.publish({ plural, revision: this.#revision, ...copy });
+    this.watches.publish({ plural, revision: this.#revision, before, after, last });
     this.onChange();
   }
 
@@ -324,10 +334,14 @@ export class Store {
     });
   }
 
-  #of(resource: Resource): Entry[] {
-    const prefix = `${kindKey(resource)}/`;
-    const found = [...this.#entries].filter(([key]) => key.startsWith(prefix));
-    return found.toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry);
+  #of(resource: Resource): readonly Entry[] {
+    const key = kindKey(resource);
+    const known = this.#listed.get(key);
+    if (known != null) return known;
+    const found = [...this.#entries].filter(([name]) => name.startsWith(`${key}/`));
+    const sorted = found.toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry);
+    this.#listed.set(key, sorted);
+    return sorted;
   }
 
   #present(resource: Resource, ref: ObjectRef): Entry {

@@ -6,7 +6,6 @@ import {
   type WatchRequest,
 } from "../../../operator/kube/api.ts";
 import type { Time } from "../../../operator/time.ts";
-import { copyOf } from "./copy.ts";
 import { matcherOf } from "./selectors.ts";
 
 export interface Change {
@@ -136,7 +135,7 @@ export class Stream {
   async next(): Promise<WatchEvent | null> {
     for (;;) {
       const event = this.#queue.shift();
-      if (event !== undefined) return copyOf(event);
+      if (event !== undefined) return event;
       if (this.#error !== null) throw this.#error;
       if (this.#ended) return null;
       await new Promise<void>((resolve) => (this.#wake = resolve));
