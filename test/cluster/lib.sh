@@ -23,7 +23,11 @@ in_ns() { nsenter --net=/run/netns/$NS "$@"; }
 # start NAMESPACE NAME CMD...: runs CMD in the namespace, logs to NAME.log, remembers its pid
 start() {
   local ns=$1 name=$2; shift 2
-  nsenter --net=/run/netns/"$ns" "$@" >"$Q8S_STATE/log/$name.log" 2>&1 </dev/null &
+  (
+    # What the caller holds open, a lock above all, is not the program's to keep.
+    for fd in /proc/self/fd/*; do fd=${fd##*/}; [ "$fd" -le 2 ] || eval "exec $fd>&-"; done
+    exec nsenter --net=/run/netns/"$ns" "$@"
+  ) >"$Q8S_STATE/log/$name.log" 2>&1 </dev/null &
   echo $! >"$Q8S_STATE/pid/$name"
 }
 stop() { [ -f "$Q8S_STATE/pid/$1" ] && kill "${2:--TERM}" "$(cat "$Q8S_STATE/pid/$1")" 2>/dev/null; rm -f "$Q8S_STATE/pid/$1"; }
