@@ -96,7 +96,6 @@ export interface Admin {
   authEnabled(): Promise<boolean>;
   /** Makes root with this password, or changes its password, gives it its role, and turns authentication on. */
   secureRoot(password: string): Promise<void>;
-  downgrade(version: string): Promise<void>;
   /** GET /boot: answered with or without a quorum. */
   boot(member: string): Promise<BootReport>;
 }

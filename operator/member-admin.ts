@@ -190,10 +190,6 @@ export class MemberAdmin implements Admin {
     if (!enabled) await auth.enable();
   }
 
-  async downgrade(version: string): Promise<void> {
-    await this.#calls().maintenance.downgrade("enable", version);
-  }
-
   async boot(member: string): Promise<BootReport> {
     const address = this.#access.members.find(({ name }) => name === member);
     if (address === undefined) throw new ClientError("unavailable", `${member} has no address`);

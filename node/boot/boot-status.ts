@@ -16,6 +16,8 @@ export interface LiveMember {
   readonly identity: Identity;
   readonly machine: { readonly appliedIndex: number };
   readonly wal: { lastIndex(): number; term(index: number): number | null };
+  /** `refusal`: why some peer refuses this member; empty: none does. */
+  readonly links: { refusal(): string };
   leader(): bigint;
 }
 
@@ -47,8 +49,10 @@ export class BootStatus {
 
   /** One line for people; empty while nothing is amiss. */
   get reason(): string {
-    if (this.#member !== null && this.#member.leader() === NO_MEMBER) return "there is no leader";
-    return this.#reason;
+    const member = this.#member;
+    if (member === null || member.leader() !== NO_MEMBER) return this.#reason;
+    const refusal = member.links.refusal();
+    return refusal === "" ? "there is no leader" : `a peer refuses this member: ${refusal}`;
   }
 
   /** True if that is news. */
@@ -84,6 +88,7 @@ export class BootStatus {
     const member = this.#member;
     const identity = member?.identity ?? this.#identity;
     const leader = member?.leader() ?? NO_MEMBER;
+    const refusal = leader === NO_MEMBER ? (member?.links.refusal() ?? "") : "";
     return {
       phase: this.#phase,
       reason: this.reason,
@@ -95,6 +100,7 @@ export class BootStatus {
       usedNonce: identity?.usedNonce ?? null,
       ...(member === null ? this.#progress : progressOf(member)),
       leader: leader === NO_MEMBER ? null : leader.toString(16),
+      ...(refusal === "" ? {} : { refusal }),
       tls: { client: this.#tls.client.material.inUse, peer: this.#tls.peer.material.inUse },
     };
   }

@@ -39,7 +39,9 @@ export function refusalOf(
   }
   if (isRemoved(theirs.from as MemberId)) return REMOVED_REFUSAL;
   if (theirs.protocolMin > PROTOCOL_MAX || theirs.protocolMax < PROTOCOL_MIN) {
-    return `it speaks peer protocol ${theirs.protocolMin} to ${theirs.protocolMax}, this member ${PROTOCOL_MIN} to ${PROTOCOL_MAX}`;
+    const them = `member ${theirs.from.toString(16)} of version ${theirs.version}`;
+    const us = `member ${self.memberId.toString(16)} of version ${QUORATE_VERSION}`;
+    return `${them} speaks peer protocol ${theirs.protocolMin} to ${theirs.protocolMax}, ${us} speaks ${PROTOCOL_MIN} to ${PROTOCOL_MAX}`;
   }
   return "";
 }

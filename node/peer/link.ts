@@ -77,6 +77,11 @@ export class Link {
     return this.#connected;
   }
 
+  /** Why the peer does not take the link; empty: it does, or has not said. */
+  get refusal(): string {
+    return this.#refusal;
+  }
+
   /** Bytes that the peer's socket has not taken yet. */
   get queuedBytes(): number {
     return this.#stream?.queuedBytes ?? 0;

@@ -76,6 +76,11 @@ export class Links {
     for (const link of this.#links.values()) link.flush();
   }
 
+  /** Why some peer refuses this member; empty: none does. */
+  refusal(): string {
+    return this.all().find(({ refusal }) => refusal !== "")?.refusal ?? "";
+  }
+
   all(): readonly Link[] {
     return [...this.#links.values()];
   }

@@ -63,7 +63,6 @@ export async function act(
     case "compact":
     case "defragment":
     case "disarm":
-    case "downgrade":
     case "secureRoot":
       return await actOnMembers(actor, action);
     case "deletePod":
@@ -89,7 +88,6 @@ type MemberAction = Extract<
       | "compact"
       | "defragment"
       | "disarm"
-      | "downgrade"
       | "secureRoot";
   }
 >;
@@ -117,9 +115,6 @@ async function actOnMembers(actor: Actor, action: MemberAction): Promise<void> {
       return await writeJournal(actor, action.afterwards);
     case "defragment":
       await admin.defragment(action.member);
-      return await writeJournal(actor, action.afterwards);
-    case "downgrade":
-      await admin.downgrade(action.version);
       return await writeJournal(actor, action.afterwards);
     case "secureRoot": {
       const secret = facts.journal?.document.adopted.spec.auth?.rootSecretRef.name ?? "";

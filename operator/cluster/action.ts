@@ -69,7 +69,6 @@ export type Action =
   /** What leaves no trace to find it by: done again if the journal could not be written afterwards, which does no harm. */
   | { readonly kind: "compact"; readonly revision: number; readonly afterwards: Journal }
   | { readonly kind: "defragment"; readonly member: string; readonly afterwards: Journal }
-  | { readonly kind: "downgrade"; readonly version: string; readonly afterwards: Journal }
   | { readonly kind: "secureRoot"; readonly afterwards: Journal }
   | { readonly kind: "taskStatus"; readonly task: string; readonly changes: TaskProgress }
   | { readonly kind: "deleteTask"; readonly task: string; readonly uid: string }

@@ -19,17 +19,22 @@ function mayAdopt(operation: Operation | null): boolean {
   return operation === null || operation.type === "Bootstrap" || operation.type === "AddMember";
 }
 
+/** What was refused of a spec is judged anew in each pass: a task, or a newer operator, may have made it possible. */
 export function planAdoption(view: View): Action | null {
   const { facts, journal } = view;
   const generation = facts.cluster.metadata.generation ?? 0;
-  if (generation === journal.adopted.generation || !mayAdopt(journal.operation)) return null;
+  const isKnown = generation === journal.adopted.generation;
+  if ((isKnown && journal.adopted.refusal === null) || !mayAdopt(journal.operation)) return null;
   const { latched, adopted } = adopt(
     specOf(facts.cluster),
     generation,
     journal.latched,
     journal.downgradeTo,
   );
-  return write(view, { latched, adopted });
+  if (isKnown && adopted.refusal === journal.adopted.refusal) return null;
+  // It was for one way down.
+  const isDown = latched.version === journal.downgradeTo;
+  return write(view, { latched, adopted, ...(isDown ? { downgradeTo: null } : {}) });
 }
 
 /** The spec, and what is latched of it from now on. */

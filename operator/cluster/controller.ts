@@ -116,7 +116,6 @@ function told(action: Action): Record<string, unknown> {
       return { action: action.kind, secret: action.leaf.secret };
     case "compact":
     case "defragment":
-    case "downgrade":
     case "secureRoot": {
       const { afterwards: _afterwards, kind, ...rest } = action;
       return { action: kind, ...rest };

@@ -5,6 +5,8 @@ import { isTerminating } from "../objects.ts";
 import type { Place, View } from "../view.ts";
 
 export const CONTAINER = "quorate";
+/** Of what a container said last. */
+const SAID_LENGTH_MAX = 600;
 
 export function containerOf(pod: Pod): ContainerStatus | null {
   return pod.status?.containerStatuses?.find(({ name }) => name === CONTAINER) ?? null;
@@ -21,14 +23,15 @@ export function describePod(view: View, place: Place): string {
     return `its pod is not scheduled: ${unscheduled.message ?? unscheduled.reason ?? "no reason given"}`;
   const container = containerOf(pod);
   const waiting = container?.state?.waiting;
+  const before = container?.lastState?.terminated;
   if (waiting !== undefined) {
-    const before = container?.lastState?.terminated?.message?.trim();
-    const why = waiting.message ?? before ?? "";
-    return `its container waits: ${[waiting.reason, why].filter((part) => part !== undefined && part !== "").join(": ")}`;
+    // Of one that ended again and again the kubelet says no more than for how long it waits.
+    const why = said(before?.message) || said(waiting.message);
+    return `its container waits: ${waiting.reason ?? "no reason given"}${why}`;
   }
   const ended = container?.state?.terminated;
   if (ended !== undefined)
-    return `its container ended with ${ended.exitCode}${ended.message === undefined ? "" : `: ${ended.message.trim()}`}`;
+    return `its container ended with ${ended.exitCode}${said(ended.message)}`;
   const found = view.facts.members.get(place.name);
   if (boot !== null && boot.phase === "Running" && boot.reason === "") {
     const silent = [found?.state, found?.readThrough].find((read) => read?.known === false);
@@ -36,8 +39,40 @@ export function describePod(view: View, place: Place): string {
   }
   if (boot !== null)
     return boot.reason === "" ? `it is ${boot.phase}` : `it is ${boot.phase}: ${boot.reason}`;
+  if (before !== undefined)
+    return `its container has ended with ${before.exitCode} and runs again${said(before.message)}`;
   if (found?.boot.known === false) return `it does not answer: ${found.boot.why}`;
   return "nothing is known of it yet";
+}
+
+/** Its last lines, with what comes before a message. */
+function said(message: string | undefined): string {
+  const text = message?.trim().slice(-SAID_LENGTH_MAX) ?? "";
+  return text === "" ? "" : `: ${text}`;
+}
+
+/** Why the kubelet does not let a container begin where no time mends it. */
+const FAULTS: ReadonlySet<string> = new Set([
+  "CrashLoopBackOff",
+  "CreateContainerConfigError",
+  "CreateContainerError",
+  "ErrImageNeverPull",
+  "ErrImagePull",
+  "ImageInspectError",
+  "ImagePullBackOff",
+  "InvalidImageName",
+  "RunContainerError",
+]);
+
+/** What is wrong with it waiting alone will not mend, as far as anybody can tell: a person may have to. */
+export function isFaulty({ pod, boot }: Place): boolean {
+  if (boot !== null) return boot.refusal !== undefined;
+  const container = pod === null ? null : containerOf(pod);
+  const waiting = container?.state?.waiting?.reason;
+  if (waiting !== undefined) return FAULTS.has(waiting);
+  return (
+    container?.state?.terminated !== undefined || container?.lastState?.terminated !== undefined
+  );
 }
 
 /** Nothing runs in this pod, or nothing that came up within a minute: deleting it takes nobody away. */

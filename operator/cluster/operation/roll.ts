@@ -9,7 +9,7 @@ import type { RollOperation } from "../journal.ts";
 import { isTerminating } from "../objects.ts";
 import { begin, finish, proceed } from "../step.ts";
 import { type Place, type View, canRest, isOutdated, placeOf, updateRevision } from "../view.ts";
-import { deleteDown, describePod, isDown } from "./describe.ts";
+import { deleteDown, describePod, isDown, isFaulty } from "./describe.ts";
 import { needsReplacement } from "./repair.ts";
 import { isQuotaRaised } from "./space.ts";
 import { isWindowOpen } from "./windows.ts";
@@ -81,8 +81,9 @@ function planCurrent(
     if (operation.seenAt !== null)
       return proceed(view, operation, { step: "AwaitParticipating", seenAt: null });
     const why = `${place.name} was made anew and does not take part: ${describePod(view, place)}`;
-    if (operation.deadline === null || view.facts.now <= Date.parse(operation.deadline))
-      return wait("AwaitParticipating", why);
+    const isInTime =
+      operation.deadline === null || view.facts.now <= Date.parse(operation.deadline);
+    if (isInTime && !isFaulty(place)) return wait("AwaitParticipating", why);
     // The first that fails stops the roll. A newer spec may mend it, and is adopted between operations.
     return (view.facts.cluster.metadata.generation ?? 0) > view.journal.adopted.generation
       ? finish(view, "Failed", why)

@@ -4,7 +4,7 @@ import type { QuorateTask } from "../../api/gen/types.ts";
 import { withTaskDefaults } from "../../api/apply-defaults.ts";
 import { type Action, type TaskProgress, wait } from "../action.ts";
 import type { DowngradeOperation, MoveLeaderOperation } from "../journal.ts";
-import { finished, revised } from "../journal.ts";
+import { revised } from "../journal.ts";
 import { begin, finish } from "../step.ts";
 import { isOver } from "../task-status.ts";
 import { type Place, type View, placeOf } from "../view.ts";
@@ -102,6 +102,8 @@ export function planTask(view: View): Action | null {
   }
   if (downgrade !== undefined) {
     const { version } = downgrade;
+    const refusal = refuseDowngrade(view.journal.latched.version, version);
+    if (refusal !== null) return refuse(view, task, refusal);
     return begin(view, { type: "Downgrade", step: "Enable", version }, {}, key);
   }
   return refuse(view, task, "this operator does not know the action");
@@ -206,17 +208,20 @@ export function planMoveLeader(view: View, operation: MoveLeaderOperation): Acti
   return { kind: "moveLeader", from: leader.name, targetId };
 }
 
-export function planDowngrade(view: View, operation: DowngradeOperation): Action {
-  const { version } = operation;
-  const done = finished(
-    view.journal,
-    "Done",
-    `the members may go down to ${version}: set spec.version to it`,
-    view.facts.now,
-  );
-  return {
-    kind: "downgrade",
-    version,
-    afterwards: revised(view.journal, { ...done, downgradeTo: version }),
-  };
+/** To an older patch no task is needed, and further down no build reads what is stored. */
+function refuseDowngrade(from: string, to: string): string | null {
+  const [oldMajor = 0, oldMinor = 0] = from.split(".").map(Number);
+  const [major = 0, minor = 0] = to.split(".").map(Number);
+  return major === oldMajor && minor === oldMinor - 1
+    ? null
+    : `${to} is not of the minor version before ${from}`;
+}
+
+/**
+ * What it takes is a person's word alone: nothing that a build of the minor version before could not read is written yet. What
+ * etcd calls a downgrade is no help, since it counts the versions of etcd.
+ */
+export function planDowngrade(view: View, { version }: DowngradeOperation): Action {
+  const message = `the members may go down to ${version}: set spec.version to it`;
+  return finish(view, "Done", message, { downgradeTo: version });
 }

@@ -11,7 +11,8 @@ import type {
 } from "../../../operator/admin.ts";
 import { sleep } from "../../../operator/time.ts";
 import { ConsensusError, type Lineage, type Running, idOf } from "./consensus.ts";
-import { VERSION, type World } from "./world.ts";
+import { VERSION } from "./pod-status.ts";
+import type { World } from "./world.ts";
 
 /** Called at each end of each call, with what it is about; one that throws does so to the caller. */
 export type AdminHook = (call: string, when: "before" | "after") => Promise<void>;
@@ -184,10 +185,6 @@ class ModelAdmin implements Admin {
 
   secureRoot(password: string): Promise<void> {
     return this.#call("secureRoot", () => void this.#world.care.push(`root ${password}`));
-  }
-
-  downgrade(): Promise<void> {
-    return this.#call("downgrade", () => {});
   }
 
   boot(member: string): Promise<BootReport> {

@@ -26,7 +26,8 @@ import { type AdminHook, ModelAdmins } from "./model-admin.ts";
 import { Restores as RestoreJobs } from "../../../operator/backup/restores.ts";
 import { Restores } from "./restores.ts";
 import { StatefulSets } from "./stateful-sets.ts";
-import { NAMESPACE, VERSION, World } from "./world.ts";
+import { VERSION } from "./pod-status.ts";
+import { NAMESPACE, World } from "./world.ts";
 
 export const CLUSTER = "kv";
 

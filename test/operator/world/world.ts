@@ -14,9 +14,9 @@ import type { FakeApi } from "../fake-api.ts";
 import type { VirtualTime } from "../virtual-time.ts";
 import { type Disk, Lineage, type Running, type Seat, emptyDisk, idOf } from "./consensus.ts";
 import { MountedTls } from "./mounted-tls.ts";
+import { failedStatus, runningStatus, versionOf } from "./pod-status.ts";
 
 export const NAMESPACE = "data";
-export const VERSION = "1.4.2";
 
 const TICK_MS = 250;
 /** How long a volume may show an old file where nothing hurries the kubelet. */
@@ -30,6 +30,8 @@ export interface Process {
   readonly url: string;
   /** When it is up, in milliseconds. */
   readonly upAt: number;
+  /** Of its image. */
+  readonly version: string;
   phase: BootReport["phase"];
   reason: string;
   /** What the volume shows. */
@@ -48,6 +50,10 @@ export class World {
   readonly cluster: string;
   /** Pods that nobody reaches, and that reach nobody. */
   readonly cut: Set<string> = new Set();
+  /** Versions whose build does not start, with what it says last. */
+  readonly broken: Map<string, string> = new Map();
+  /** Versions whose members their peers refuse, with why. */
+  readonly refused: Map<string, string> = new Map();
   /** Raised, as `NOSPACE id`. */
   readonly alarms: Set<string> = new Set();
   /** Members whose history differs, by id. */
@@ -84,7 +90,7 @@ export class World {
     for (const process of this.processes.values()) {
       const disk = this.disks.get(process.claimUid);
       if (disk === undefined || process.phase !== "Running" || disk.removed) continue;
-      if (this.cut.has(process.pod)) continue;
+      if (this.cut.has(process.pod) || this.refused.has(process.version)) continue;
       if (disk.identity?.clusterId.toString(16) !== lineage.clusterId) continue;
       found.push({ pod: process.pod, disk });
     }
@@ -118,11 +124,13 @@ export class World {
     const disk = this.disks.get(process.claimUid) ?? emptyDisk();
     const lineage = this.lineageOf(pod);
     const { identity } = disk;
+    const refusal = this.refused.get(process.version);
     return {
       phase: process.phase,
-      reason: process.reason,
+      reason: refusal ?? process.reason,
+      ...(refusal === undefined ? {} : { refusal }),
       name: pod,
-      version: VERSION,
+      version: process.version,
       memberId: identity === null ? null : idOf(disk),
       clusterId: identity?.clusterId.toString(16) ?? null,
       incarnation: identity?.fenceIncarnation ?? null,
@@ -130,7 +138,8 @@ export class World {
       lastTerm: identity === null ? null : (lineage?.term ?? 1),
       lastIndex: identity === null ? null : disk.index,
       appliedIndex: identity === null ? null : disk.index,
-      leader: process.phase === "Running" ? (lineage?.leader ?? null) : null,
+      leader:
+        process.phase === "Running" && refusal === undefined ? (lineage?.leader ?? null) : null,
       tls: this.tls.report(pod, this.time.now()),
     };
   }
@@ -157,11 +166,14 @@ export class World {
       this.api.store.delete(POD, ref, { preconditions: { uid }, gracePeriodSeconds: 0 });
       return;
     }
+    const says = this.broken.get(versionOf(pod));
+    if (says !== undefined) return this.#setStatus(pod, failedStatus(pod, says));
     const process = this.processes.get(name) ?? this.#launch(pod);
     if (process === null) return;
     this.#refresh(process, pod);
     const ready = this.time.now() >= process.upAt && this.#isReady(process);
-    this.#setStatus(pod, this.time.now() >= process.upAt, ready);
+    const running = this.time.now() >= process.upAt;
+    this.#setStatus(pod, runningStatus(pod, running, ready, this.time.wall()));
   }
 
   #launch(pod: Pod): Process | null {
@@ -179,6 +191,7 @@ export class World {
       claimUid,
       url: urlOf(this.scheme, this.cluster, name),
       upAt: this.time.now() + this.random.between(500, 4_000),
+      version: versionOf(pod),
       phase: "Starting",
       reason: "",
       file: this.#bootFile(name),
@@ -212,35 +225,15 @@ export class World {
   #isReady(process: Process): boolean {
     const lineage = this.lineageOf(process.pod);
     if (process.phase !== "Running" || lineage === null || lineage.leader === null) return false;
-    if (this.cut.has(process.pod)) return false;
+    if (this.cut.has(process.pod) || this.refused.has(process.version)) return false;
     const disk = this.disks.get(process.claimUid);
     const seat = lineage.seats.find(({ id }) => disk !== undefined && id === idOf(disk));
     return seat !== undefined && !seat.learner;
   }
 
-  #setStatus(pod: Pod, running: boolean, ready: boolean): void {
-    const before = pod.status?.conditions?.find(({ type }) => type === "Ready");
-    const is = ready ? "True" : "False";
-    if (before?.status === is && pod.status?.phase === (running ? "Running" : "Pending")) return;
-    const lastTransitionTime =
-      before?.status === is ? before.lastTransitionTime : new Date(this.time.wall()).toISOString();
-    this.api.setStatus(
-      POD,
-      { namespace: NAMESPACE, name: pod.metadata.name },
-      {
-        phase: running ? "Running" : "Pending",
-        podIP: `10.0.0.${Number(pod.metadata.name.replace(/^.*-/, "")) + 1}`,
-        conditions: [{ type: "Ready", status: is, lastTransitionTime }],
-        containerStatuses: [
-          {
-            name: "quorate",
-            ready,
-            restartCount: 0,
-            state: running ? { running: {} } : { waiting: { reason: "ContainerCreating" } },
-          },
-        ],
-      },
-    );
+  #setStatus(pod: Pod, status: NonNullable<Pod["status"]> | null): void {
+    if (status !== null)
+      this.api.setStatus(POD, { namespace: NAMESPACE, name: pod.metadata.name }, status);
   }
 
   #members(): void {
