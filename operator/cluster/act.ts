@@ -29,7 +29,7 @@ import { FINALIZER } from "./deletion.ts";
 import { isOwned } from "./drift.ts";
 import type { Facts } from "./facts.ts";
 import type { Journal } from "./journal.ts";
-import { authoritySecret, leafSecret, newAuthority, turnedAuthority } from "./issue.ts";
+import { leafSecret, madeAuthority, turnedAuthority } from "./issue.ts";
 import { JOURNAL_KEY, JOURNAL_REVISION, type Observer, readBootFiles } from "./observe.ts";
 import type { RestorePort } from "./restore-port.ts";
 import { clusterNames } from "./names.ts";
@@ -223,12 +223,7 @@ async function actOnObjects(actor: Actor, action: ObjectAction): Promise<void> {
     case "deleteRestoreJob":
       return await performRestore(kube, restores, facts, action);
     case "makeAuthority": {
-      const { certificate, key } = newAuthority(facts.cluster, facts.now);
-      const { object } = authoritySecret(facts.cluster, {
-        "tls.crt": certificate,
-        "tls.key": key,
-      });
-      await kube.create(SECRET, object);
+      await kube.create(SECRET, madeAuthority(facts).object);
       return;
     }
     case "turnAuthority": {

@@ -1,12 +1,16 @@
 /** Which certificates a cluster has, and when each is made anew. Deciding is pure; making them is `issue.ts`. */
 import { X509Certificate } from "node:crypto";
-import { present } from "../../src/base/assert.ts";
+import type { TlsInUse } from "../../src/api/boot.ts";
 import type { DefaultedClusterSpec, DefaultedIssuerSpec } from "../api/gen/types.ts";
+import { CERTIFICATE } from "../api/resources.ts";
 import { type Action, stalled } from "./action.ts";
 import type { Facts } from "./facts.ts";
 import { clusterNames } from "./names.ts";
 import type { Secret } from "./objects.ts";
 import type { View } from "./view.ts";
+
+/** A listener of each member's. */
+export type Side = "client" | "peer";
 
 /** What one Secret of a cluster holds. */
 export interface Leaf {
@@ -16,9 +20,15 @@ export interface Leaf {
   readonly names: readonly string[];
   /** The Secret that it is taken from; null: the operator's authority signs it. */
   readonly from: string | null;
+  /** The Secret whose authority is trusted beside the operator's: of those whom the holder meets. */
+  readonly trusts: string | null;
+  /** Where the holder meets members. */
+  readonly side: Side;
   readonly isServer: boolean;
 }
 
+/** What a Secret that somebody else keeps up must hold; ca.crt: whoever meets the members has to know their authority. */
+const GIVEN = ["tls.crt", "tls.key", "ca.crt"];
 const RENEW_AT = 2 / 3;
 
 export function leavesOf(view: Pick<View, "spec" | "journal" | "facts">): readonly Leaf[] {
@@ -33,29 +43,30 @@ export function leavesOf(view: Pick<View, "spec" | "journal" | "facts">): readon
   const short = [called.clientService, `${called.clientService}.${namespace}`];
   const client = [...members, ...short, "localhost", "127.0.0.1", "::1"];
   const extra = spec.tls?.client.extraNames ?? [];
+  const server = sourceOf(name, "server", spec.tls?.client.issuer);
+  const peer = sourceOf(name, "peer", spec.tls?.peer.issuer);
+  const user = { from: null, trusts: server, side: "client", isServer: false } as const;
   return [
     {
       secret: called.serverTls,
       commonName: null,
       names: [...client, ...extra],
-      from: sourceOf(name, "server", spec.tls?.client.issuer),
+      from: server,
+      trusts: server,
+      side: "client",
       isServer: true,
     },
     {
       secret: called.peerTls,
       commonName: null,
       names: members,
-      from: sourceOf(name, "peer", spec.tls?.peer.issuer),
+      from: peer,
+      trusts: peer,
+      side: "peer",
       isServer: true,
     },
-    {
-      secret: called.clientTls,
-      commonName: null,
-      names: [`${name}.client`],
-      from: null,
-      isServer: false,
-    },
-    { secret: called.operatorTls, commonName: "root", names: [], from: null, isServer: false },
+    { secret: called.clientTls, commonName: null, names: [`${name}.client`], ...user },
+    { secret: called.operatorTls, commonName: "root", names: [], ...user },
   ];
 }
 
@@ -86,15 +97,43 @@ export function textOf(secret: Secret | undefined, key: string): string | null {
   return encoded === undefined ? null : Buffer.from(encoded, "base64").toString("utf8");
 }
 
-/** What members trust: the operator's authority, the one before or after it, and a given one. */
-export function bundleOf(facts: Facts, from: string | null): string | null {
-  const authority = facts.secrets.get(clusterNames(facts.cluster.metadata.name).authority);
-  const current = textOf(authority, "tls.crt");
-  if (current === null) return null;
-  const given = from === null ? null : textOf(facts.secrets.get(from), "ca.crt");
-  const all = [current, textOf(authority, "next.crt"), textOf(authority, "previous.crt"), given];
-  const parts = all.flatMap((part) => (part === null ? [] : splitBundle(part)));
-  return [...new Set(parts)].join("");
+/**
+ * What the leaf's holder trusts: the operator's authority, the one before or after it, and a given one; and, until all members
+ * show what they shall, whatever it trusted before.
+ */
+export function bundleOf(facts: Facts, leaf: Leaf): string | null {
+  const { secrets } = facts;
+  const own = ownAuthorities(facts);
+  if (own.length === 0) return null;
+  const given = leaf.trusts === null ? null : textOf(secrets.get(leaf.trusts), "ca.crt");
+  const before = isShown(facts, leaf) ? null : textOf(secrets.get(leaf.secret), "ca.crt");
+  const others = [given, before].flatMap((part) => splitBundle(part ?? ""));
+  return [...new Set([...own, ...others])].join("");
+}
+
+/** The operator's, the one that signs first; none where it has not been made. */
+function ownAuthorities({ cluster, secrets }: Facts): string[] {
+  const authority = secrets.get(clusterNames(cluster.metadata.name).authority);
+  const keys = ["tls.crt", "next.crt", "previous.crt"];
+  return keys.flatMap((key) => splitBundle(textOf(authority, key) ?? ""));
+}
+
+/** What the listeners of members that answer use. */
+function inUse({ members }: Facts, side: Side): TlsInUse[] {
+  return [...members.values()].flatMap(({ boot }) =>
+    boot.known ? (boot.value.tls[side] ?? []) : [],
+  );
+}
+
+/** On this side all members show what is meant for them, and so need not be known by anything older. */
+function isShown(facts: Facts, { side, trusts }: Leaf): boolean {
+  const { serverTls, peerTls } = clusterNames(facts.cluster.metadata.name);
+  const held = side === "client" ? serverTls : peerTls;
+  const meant = parse(textOf(facts.secrets.get(trusts ?? held), "tls.crt") ?? "");
+  if (meant === null) return false;
+  // One that was given, and shall not be any more, is about to be replaced.
+  if (trusts === null && !ownAuthorities(facts).some((pem) => isSignedBy(meant, pem))) return false;
+  return inUse(facts, side).every(({ certificate }) => certificate === printOf(meant));
 }
 
 /** Each certificate of a PEM text, normalised. */
@@ -110,45 +149,101 @@ export function planCertificates(view: View): Action | null {
   const called = clusterNames(facts.cluster.metadata.name);
   const authority = facts.secrets.get(called.authority);
   if (textOf(authority, "tls.crt") === null) return { kind: "makeAuthority" };
+  if (textOf(authority, "tls.key") === null && textOf(authority, "next.key") === null)
+    return { kind: "turnAuthority", stage: "introduce" };
   for (const leaf of leavesOf(view)) {
     if (leaf.from !== null) {
       const given = facts.secrets.get(leaf.from);
-      const isThere = textOf(given, "tls.crt") !== null && textOf(given, "tls.key") !== null;
+      const isThere = GIVEN.every((key) => textOf(given, key) !== null);
       // What was taken over before is still good: members go on with it.
       if (!isThere && facts.secrets.has(leaf.secret)) continue;
-      if (!isThere)
-        return stalled(
-          "AwaitCertificate",
-          `the Secret ${leaf.from} has no tls.crt and tls.key yet`,
-        );
+      if (!isThere) return stalled("AwaitCertificate", missing(view, leaf.from));
     }
-    if (!isRight(facts, leaf, authority)) return { kind: "issue", leaf };
+    if (!isRight(facts, leaf)) return { kind: "issue", leaf };
   }
   return null;
 }
 
-function isRight(facts: Facts, leaf: Leaf, authority: Secret | undefined): boolean {
-  const secret = facts.secrets.get(leaf.secret);
-  const certificate = textOf(secret, "tls.crt");
-  if (certificate === null || textOf(secret, "ca.crt") !== bundleOf(facts, leaf.from)) return false;
-  if (leaf.from !== null) {
-    const given = facts.secrets.get(leaf.from);
-    return ["tls.crt", "tls.key"].every((key) => textOf(secret, key) === textOf(given, key));
-  }
-  const issuer = present(textOf(authority, "tls.crt"), "there is an authority");
-  return isGood(certificate, issuer, leaf, facts.now);
+function missing({ facts, spec }: View, secret: string): string {
+  const what = `the Secret ${secret} does not have tls.crt, tls.key and ca.crt yet`;
+  const issuers = [spec.tls?.client.issuer, spec.tls?.peer.issuer];
+  const isAsked = issuers.some((issuer) => issuer?.certManager !== undefined);
+  return isAsked && !facts.served.has(CERTIFICATE.kind)
+    ? `${what}, and cert-manager, which shall make it, is not installed`
+    : what;
 }
 
-/** Signed by this authority, for these names, and not old. */
-function isGood(certificate: string, issuer: string, leaf: Leaf, now: number): boolean {
-  const parsed = parse(certificate);
-  const signer = parse(issuer);
-  if (parsed === null || signer === null || !parsed.verify(signer.publicKey)) return false;
+function isRight(facts: Facts, leaf: Leaf): boolean {
+  const secret = facts.secrets.get(leaf.secret);
+  if (textOf(secret, "ca.crt") !== bundleOf(facts, leaf)) return false;
+  const pair = pairOf(facts, leaf);
+  return textOf(secret, "tls.crt") === pair?.certificate && textOf(secret, "tls.key") === pair.key;
+}
+
+export interface Pair {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** What the leaf's Secret shall hold, of what there is; null: it has to be signed. */
+export function pairOf(facts: Facts, leaf: Leaf): Pair | null {
+  const held = readPair(facts.secrets.get(leaf.secret));
+  if (leaf.from === null) return isGood(facts, leaf) ? held : null;
+  const given = facts.secrets.get(leaf.from);
+  return held !== null && !mayShow(facts, leaf, given) ? held : readPair(given);
+}
+
+function readPair(secret: Secret | undefined): Pair | null {
+  const [certificate, key] = [textOf(secret, "tls.crt"), textOf(secret, "tls.key")];
+  return certificate === null || key === null ? null : { certificate, key };
+}
+
+/** Whoever asks for certificates knows the authority of the given one by now. */
+function mayShow(facts: Facts, { side }: Leaf, given: Secret | undefined): boolean {
+  const authorities = splitBundle(textOf(given, "ca.crt") ?? "").map(fingerprint);
+  return inUse(facts, side).every(
+    ({ authorities: trusted }) =>
+      trusted.length === 0 || authorities.every((print) => trusted.includes(print ?? "")),
+  );
+}
+
+/** The leaf that there is was signed by the operator's authority, for its names, and is not old. */
+export function isGood({ cluster, secrets, now }: Facts, leaf: Leaf): boolean {
+  const secret = secrets.get(leaf.secret);
+  const parsed = parse(textOf(secret, "tls.crt") ?? "");
+  if (parsed === null || textOf(secret, "tls.key") === null) return false;
+  const authority = secrets.get(clusterNames(cluster.metadata.name).authority);
+  // One whose key is lost signs no more; what it signed is good until the next one has taken its place.
+  const signs = textOf(authority, "tls.key") !== null;
+  const signers = [textOf(authority, "tls.crt"), signs ? null : textOf(authority, "next.crt")];
+  const isSigned = signers.some((pem) => isSignedBy(parsed, pem));
+  if (!isSigned) return false;
   const names = (parsed.subjectAltName ?? "").split(", ").filter((name) => name !== "");
   const held = new Set(names.map((name) => canonicalName(name.replace(/^[^:]*:/, ""))));
   if (held.size !== new Set(leaf.names).size) return false;
   if (!leaf.names.every((name) => held.has(canonicalName(name)))) return false;
   return now < renewalTime(parsed);
+}
+
+function isSignedBy(certificate: X509Certificate, pem: string | null): boolean {
+  const signer = parse(pem ?? "");
+  return signer !== null && certificate.verify(signer.publicKey);
+}
+
+/**
+ * The certificate of an authority whose Secret is gone while leaves that it signed are in use: it is in the bundles beside them.
+ * Null: nothing was signed yet.
+ */
+export function lostAuthority({ cluster, secrets }: Facts): string | null {
+  const { clientTls, operatorTls, serverTls, peerTls } = clusterNames(cluster.metadata.name);
+  for (const name of [operatorTls, clientTls, serverTls, peerTls]) {
+    const secret = secrets.get(name);
+    const leaf = parse(textOf(secret, "tls.crt") ?? "");
+    const bundle = splitBundle(textOf(secret, "ca.crt") ?? "");
+    const signer = bundle.find((pem) => leaf !== null && isSignedBy(leaf, pem));
+    if (signer !== undefined) return signer;
+  }
+  return null;
 }
 
 /** IPv6 addresses are printed at length. */
@@ -172,5 +267,10 @@ export function parse(pem: string): X509Certificate | null {
 
 /** SHA-256 of the DER, lowercase hexadecimal, as boot reports have it. */
 export function fingerprint(pem: string): string | null {
-  return parse(pem)?.fingerprint256.replaceAll(":", "").toLowerCase() ?? null;
+  const parsed = parse(pem);
+  return parsed === null ? null : printOf(parsed);
+}
+
+function printOf({ fingerprint256 }: X509Certificate): string {
+  return fingerprint256.replaceAll(":", "").toLowerCase();
 }

@@ -4,6 +4,7 @@ import type { Condition } from "../api/gen/types.ts";
 import type { Action } from "./action.ts";
 import type { Facts } from "./facts.ts";
 import { refusedAuth } from "./operation/auth.ts";
+import { nextTurn } from "./operation/authority.ts";
 import { describePod } from "./operation/describe.ts";
 import { spaceRefusal } from "./operation/space.ts";
 import { refusedGrowth } from "./operation/volumes.ts";
@@ -25,7 +26,7 @@ export function buildConditions(facts: Facts, view: View | null, action: Action)
     tellDegraded(view),
     tellUpdated(view),
     tellTopology(facts, view),
-    tellTls(action),
+    tellTls(view, action),
     facts.backupHealth,
     tellQuorumLost(facts, view, available),
   ];
@@ -179,12 +180,16 @@ function tellTopology(facts: Facts, view: View | null): Told {
     : tell("TopologySatisfied", true, "Spread", "no zone has a majority of the voters");
 }
 
-function tellTls(action: Action): Told {
+function tellTls(view: View | null, action: Action): Told {
   if (action.kind === "makeAuthority" || action.kind === "issue")
     return tell("TLSReady", false, "Issuing", "certificates are being made");
-  return action.kind === "wait" && action.reason === "AwaitCertificate"
-    ? tell("TLSReady", false, action.reason, action.message)
-    : tell("TLSReady", true, "Issued", "every certificate is there and good");
+  if (action.kind === "wait" && action.reason === "AwaitCertificate")
+    return tell("TLSReady", false, action.reason, action.message);
+  const turn = view === null ? null : nextTurn(view);
+  if (turn === null) return tell("TLSReady", true, "Issued", "every certificate is there and good");
+  const at = new Date(turn.at).toISOString();
+  const then = turn.step === "SignWithNew" ? "the new one signs from" : "the old one until";
+  return tell("TLSReady", true, "ReplacingAuthority", `two authorities are trusted, ${then} ${at}`);
 }
 
 /** Said, and nothing more: a person decides. */

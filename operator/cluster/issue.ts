@@ -1,10 +1,11 @@
 /** Makes authorities and certificates, and writes them into Secrets. */
+import type { X509Certificate } from "node:crypto";
 import { present, unreachable } from "../../src/base/assert.ts";
 import { Authority } from "../../src/x509/authority.ts";
 import { SECRET } from "../api/resources.ts";
 import type { QuorateCluster } from "../api/gen/types.ts";
 import type { AppliedObject } from "./action.ts";
-import { type Leaf, bundleOf, textOf } from "./certificates.ts";
+import { type Leaf, type Pair, bundleOf, lostAuthority, pairOf, textOf } from "./certificates.ts";
 import { owned } from "./component/owned.ts";
 import type { Facts } from "./facts.ts";
 import { clusterNames } from "./names.ts";
@@ -27,49 +28,56 @@ function secretOf(
   return owned(cluster, SECRET, name, { type, data });
 }
 
+/** When something was signed that is valid from then on. */
+export function signedAt({ validFrom }: X509Certificate): number {
+  return Date.parse(validFrom) + EARLIER_MS;
+}
+
 /** A new root for this cluster. */
-export function newAuthority({ metadata }: QuorateCluster, now: number): Authority {
+function newAuthority({ metadata }: QuorateCluster, now: number): Authority {
   return Authority.create(`quorate ${metadata.namespace ?? ""}/${metadata.name}`, {
     notBefore: new Date(now - EARLIER_MS),
     notAfter: new Date(now + AUTHORITY_DAYS * DAY_MS),
   });
 }
 
-export function authoritySecret(
+/**
+ * The authority's Secret where there is none. If it was lost, what it signed is in use: the one after it is trusted beside it
+ * before it signs, as when one is replaced.
+ */
+export function madeAuthority(facts: Facts): AppliedObject {
+  const { certificate, key } = newAuthority(facts.cluster, facts.now);
+  const lost = lostAuthority(facts);
+  return authoritySecret(
+    facts.cluster,
+    lost === null
+      ? { "tls.crt": certificate, "tls.key": key }
+      : { "tls.crt": lost, "next.crt": certificate, "next.key": key },
+  );
+}
+
+function authoritySecret(
   cluster: QuorateCluster,
   texts: Readonly<Record<string, string>>,
 ): AppliedObject {
   return secretOf(cluster, clusterNames(cluster.metadata.name).authority, "Opaque", texts);
 }
 
-/** The leaf, made or taken over, with what is trusted beside it. */
+/** The leaf, made, taken over or as it is, with what is trusted beside it. */
 export function leafSecret(facts: Facts, leaf: Leaf): AppliedObject {
-  const { cluster, secrets } = facts;
-  const bundle = present(bundleOf(facts, leaf.from), "there is an authority");
-  const pair = leaf.from === null ? sign(facts, leaf) : take(secrets, leaf.from);
+  const { cluster } = facts;
+  const bundle = present(bundleOf(facts, leaf), "there is an authority");
+  const pair = pairOf(facts, leaf) ?? sign(facts, leaf);
   const texts = { "tls.crt": pair.certificate, "tls.key": pair.key, "ca.crt": bundle };
   return secretOf(cluster, leaf.secret, "kubernetes.io/tls", texts);
 }
 
-function take(
-  secrets: Facts["secrets"],
-  from: string,
-): { readonly certificate: string; readonly key: string } {
-  const secret = secrets.get(from);
-  return {
-    certificate: present(textOf(secret, "tls.crt"), "the given certificate is there"),
-    key: present(textOf(secret, "tls.key"), "the given key is there"),
-  };
-}
-
-function sign(
-  { cluster, secrets, now }: Facts,
-  leaf: Leaf,
-): { readonly certificate: string; readonly key: string } {
+function sign({ cluster, secrets, now }: Facts, leaf: Leaf): Pair {
   const held = secrets.get(clusterNames(cluster.metadata.name).authority);
+  const current = textOf(held, "tls.key") === null ? "next" : "tls";
   const authority = new Authority(
-    present(textOf(held, "tls.crt"), "the authority has a certificate"),
-    present(textOf(held, "tls.key"), "the authority has a key"),
+    present(textOf(held, `${current}.crt`), "the authority has a certificate"),
+    present(textOf(held, `${current}.key`), "the authority has a key"),
   );
   return authority.issue({
     commonName: leaf.commonName,
@@ -88,11 +96,16 @@ export function turnedAuthority(
 ): AppliedObject {
   const held = secrets.get(clusterNames(cluster.metadata.name).authority);
   const text = (key: string): string => present(textOf(held, key), `the authority has ${key}`);
-  const own = { "tls.crt": text("tls.crt"), "tls.key": text("tls.key") };
+  const key = textOf(held, "tls.key");
+  const own = { "tls.crt": text("tls.crt"), ...(key === null ? {} : { "tls.key": key }) };
   switch (stage) {
     case "introduce": {
-      const { certificate, key } = newAuthority(cluster, now);
-      return authoritySecret(cluster, { ...own, "next.crt": certificate, "next.key": key });
+      const next = newAuthority(cluster, now);
+      return authoritySecret(cluster, {
+        ...own,
+        "next.crt": next.certificate,
+        "next.key": next.key,
+      });
     }
     case "promote":
       return authoritySecret(cluster, {

@@ -3,6 +3,7 @@
  * whatever it announces. An operation says what was intended; whether it was done is always asked of the cluster.
  */
 import type { BootFile } from "../../src/api/boot.ts";
+import { withDefaults } from "../api/apply-defaults.ts";
 import type { DefaultedClusterSpec, RestoreSource } from "../api/gen/types.ts";
 import type { MemberReplacement } from "./operation/replace-reasons.ts";
 
@@ -139,8 +140,12 @@ export interface RecoverQuorumOperation extends OperationHead {
   readonly claimUids: readonly string[];
 }
 
+/** What members do from then on. */
+export type AuthorityTurn = "TrustBoth" | "SignWithNew" | "TrustNewAlone";
+
 export interface RotateAuthorityOperation extends OperationHead {
   readonly type: "RotateAuthority";
+  readonly step: AuthorityTurn;
 }
 
 export interface RestoreOperation extends OperationHead {
@@ -245,7 +250,13 @@ export function parseJournal(text: string): Journal {
     const version = JSON.stringify(parsed.version);
     throw new JournalError(`the journal is of version ${version}: a newer operator wrote it`);
   }
-  return parsed as Journal;
+  return completed(parsed as Journal);
+}
+
+/** An operator before this one did not know all the defaults. */
+function completed(journal: Journal): Journal {
+  const spec = withDefaults(journal.adopted.spec);
+  return { ...journal, adopted: { ...journal.adopted, spec } };
 }
 
 /** The journal with other contents, and one revision further. */

@@ -118,6 +118,13 @@ export interface TLSSpec {
   readonly client?: ClientTLSSpec;
   /** Between members: always mutual. */
   readonly peer?: PeerTLSSpec;
+  /**
+   * When the operator's authority is replaced: how long both are trusted before members show certificates by the
+   * new one, and again before the old one is no longer trusted. In it clients must take over the Secret
+   * <name>-client-tls: those that read their files again by themselves need minutes, others must be restarted in
+   * each of the two. At most 720h.
+   */
+  readonly authorityOverlap?: string;
 }
 
 /** Users and roles; absent: authentication stays as it is in the store. */
@@ -418,6 +425,13 @@ export interface DefaultedTLSSpec {
   readonly client: DefaultedClientTLSSpec;
   /** Between members: always mutual. */
   readonly peer: DefaultedPeerTLSSpec;
+  /**
+   * When the operator's authority is replaced: how long both are trusted before members show certificates by the
+   * new one, and again before the old one is no longer trusted. In it clients must take over the Secret
+   * <name>-client-tls: those that read their files again by themselves need minutes, others must be restarted in
+   * each of the two. At most 720h.
+   */
+  readonly authorityOverlap: string;
 }
 
 /** How the members are kept apart. */

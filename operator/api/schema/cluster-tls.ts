@@ -1,7 +1,7 @@
 /** TLS of a cluster: who issues what, and who must show a certificate. */
 import { choice, list, object, string } from "./node.ts";
 import type { ObjectNode } from "./node.ts";
-import { dnsSubdomain, exactlyOne, localReference } from "./shared.ts";
+import { dnsSubdomain, duration, exactlyOne, isDuration, localReference } from "./shared.ts";
 
 /** Implied, not kept: the API server would merge a default with the one that a person puts in later, and refuse the two. */
 function issuer(): ObjectNode {
@@ -90,5 +90,22 @@ const peer: ObjectNode = object(
 export const tls: ObjectNode = object(
   "TLSSpec",
   "TLS; absent: for clients and between members, by the operator's own authority. May be changed while the cluster runs.",
-  { client, peer },
+  {
+    client,
+    peer,
+    authorityOverlap: duration(
+      "When the operator's authority is replaced: how long both are trusted before members show certificates by the new one, and " +
+        "again before the old one is no longer trusted. In it clients must take over the Secret <name>-client-tls: those that " +
+        "read their files again by themselves need minutes, others must be restarted in each of the two. At most 720h.",
+      {
+        value: "24h",
+        rules: [
+          {
+            rule: `!${isDuration("self")} || duration(self) <= duration('720h')`,
+            message: "must be at most 720h",
+          },
+        ],
+      },
+    ),
+  },
 );

@@ -1,9 +1,25 @@
-/** A new authority in three steps, each awaited in what all listeners use: trust both, sign with it, trust it alone. Pure. */
+/**
+ * A new authority in three operations: trust it too, sign with it, trust it alone. Each ends once all listeners do so, and
+ * between them is time for clients to follow, in which the cluster goes on as ever. Pure.
+ */
 import type { BootReport } from "../../../src/api/boot.ts";
+import { unreachable } from "../../../src/base/assert.ts";
+import { durationMs } from "../../api/duration.ts";
 import { type Action, wait } from "../action.ts";
-import { fingerprint, leavesOf, parse, renewalTime, textOf } from "../certificates.ts";
-import type { RotateAuthorityOperation } from "../journal.ts";
+import {
+  type Leaf,
+  bundleOf,
+  fingerprint,
+  leavesOf,
+  parse,
+  renewalTime,
+  splitBundle,
+  textOf,
+} from "../certificates.ts";
+import { signedAt } from "../issue.ts";
+import type { AuthorityTurn, RotateAuthorityOperation } from "../journal.ts";
 import { clusterNames } from "../names.ts";
+import type { Secret } from "../objects.ts";
 import { begin, finish } from "../step.ts";
 import type { View } from "../view.ts";
 
@@ -13,6 +29,11 @@ export const ROTATE_ANNOTATION = "quorate.io/rotate-authority";
 export function planRotation(view: View): Action | null {
   const { facts, journal } = view;
   if (journal.latched.plaintext) return null;
+  const turn = nextTurn(view);
+  if (turn !== null) {
+    if (facts.now < turn.at) return null;
+    return begin(view, { type: "RotateAuthority", step: turn.step });
+  }
   const asked = facts.cluster.metadata.annotations?.[ROTATE_ANNOTATION] ?? null;
   const isAsked = asked !== null && asked !== journal.rotated;
   const current = parse(textOf(authorityOf(view), "tls.crt") ?? "");
@@ -21,46 +42,68 @@ export function planRotation(view: View): Action | null {
   return begin(view, { type: "RotateAuthority", step: "TrustBoth" }, { rotated: asked });
 }
 
-function authorityOf({ facts }: View): ReturnType<View["facts"]["secrets"]["get"]> {
+/** What a replacement that has begun goes on with, and when; null: there is none. */
+export function nextTurn(view: View): { readonly step: AuthorityTurn; readonly at: number } | null {
+  const { facts, spec } = view;
+  const secret = authorityOf(view);
+  const overlap = durationMs(spec.tls?.authorityOverlap ?? "0s");
+  const after = (pem: string | null): number => {
+    const certificate = parse(pem ?? "");
+    return certificate === null ? 0 : signedAt(certificate) + overlap;
+  };
+  const next = textOf(secret, "next.crt");
+  if (next !== null) return { step: "SignWithNew", at: after(next) };
+  if (textOf(secret, "previous.crt") === null) return null;
+  // It was signed when the new authority began to.
+  const { clientTls } = clusterNames(facts.cluster.metadata.name);
+  return { step: "TrustNewAlone", at: after(textOf(facts.secrets.get(clientTls), "tls.crt")) };
+}
+
+function authorityOf({ facts }: View): Secret | undefined {
   return facts.secrets.get(clusterNames(facts.cluster.metadata.name).authority);
 }
 
 export function planRotateAuthority(view: View, operation: RotateAuthorityOperation): Action {
   const secret = authorityOf(view);
   const next = textOf(secret, "next.crt");
-  const previous = textOf(secret, "previous.crt");
-  const current = textOf(secret, "tls.crt");
-  if (next !== null) {
-    const print = fingerprint(next);
-    return (
-      awaitTrust(view, "does not trust the new authority yet", (trusted) =>
-        trusted.includes(print ?? ""),
-      ) ?? {
-        kind: "turnAuthority",
-        stage: "promote",
-      }
-    );
+  const hasPrevious = textOf(secret, "previous.crt") !== null;
+  switch (operation.step) {
+    case "TrustBoth":
+      if (next === null && !hasPrevious) return { kind: "turnAuthority", stage: "introduce" };
+      return (
+        awaitTrustIn(view, next) ?? finish(view, "Done", "every member trusts both authorities")
+      );
+    case "SignWithNew":
+      if (next !== null)
+        return awaitTrustIn(view, next) ?? { kind: "turnAuthority", stage: "promote" };
+      return (
+        awaitLeaves(view) ??
+        finish(view, "Done", "every member shows a certificate by the new authority")
+      );
+    case "TrustNewAlone":
+      if (hasPrevious) return { kind: "turnAuthority", stage: "retire" };
+      return (
+        awaitTrust(view, "still trusts the old authority", isNoMoreThan(view)) ??
+        finish(view, "Done", "every member trusts the new authority alone")
+      );
+    default:
+      return unreachable(operation.step);
   }
-  if (previous !== null) return awaitLeaves(view) ?? { kind: "turnAuthority", stage: "retire" };
-  const began = Date.parse(operation.startedAt);
-  const made = current === null ? 0 : Date.parse(parse(current)?.validFrom ?? "");
-  // Authorities are made with an hour's margin; one that is newer than this operation is its outcome.
-  if (made + AUTHORITY_MARGIN_MS < began) return { kind: "turnAuthority", stage: "introduce" };
-  return (
-    awaitTrust(
-      view,
-      "still trusts the old authority",
-      (trusted) => trusted.length <= trustedCount(view),
-    ) ?? finish(view, "Done", "every member trusts the new authority alone")
-  );
 }
 
-/** As `newAuthority` has it. */
-const AUTHORITY_MARGIN_MS = 3_600_000;
+type Judge = (trusted: readonly string[], leaf: Leaf) => boolean;
 
-function trustedCount(view: View): number {
-  const sides = leavesOf(view).filter(({ isServer }) => isServer);
-  return sides.some(({ from }) => from !== null) ? Number.POSITIVE_INFINITY : 1;
+function isNoMoreThan(view: View): Judge {
+  return (trusted, leaf) => trusted.length <= splitBundle(bundleOf(view.facts, leaf) ?? "").length;
+}
+
+function awaitTrustIn(view: View, authority: string | null): Action | null {
+  const print = fingerprint(authority ?? "") ?? "";
+  return authority === null
+    ? null
+    : awaitTrust(view, "does not trust the new authority yet", (trusted) =>
+        trusted.includes(print),
+      );
 }
 
 function reportsOf(view: View): { readonly name: string; readonly boot: BootReport | null }[] {
@@ -68,16 +111,16 @@ function reportsOf(view: View): { readonly name: string; readonly boot: BootRepo
 }
 
 /** Every pod says so of both its listeners; else what is waited for. */
-function awaitTrust(
-  view: View,
-  what: string,
-  holds: (trusted: readonly string[]) => boolean,
-): Action | null {
+function awaitTrust(view: View, what: string, holds: Judge): Action | null {
+  const [server, peer] = leavesOf(view);
   for (const { name, boot } of reportsOf(view)) {
-    const sides = [boot?.tls.client, boot?.tls.peer];
-    const asks = [view.spec.tls?.client.mode !== "Server", true];
+    const sides = [
+      { leaf: server, used: boot?.tls.client, asks: view.spec.tls?.client.mode !== "Server" },
+      { leaf: peer, used: boot?.tls.peer, asks: true },
+    ];
     const isSo = sides.every(
-      (side, at) => asks[at] === false || (side != null && holds(side.authorities)),
+      ({ leaf, used, asks }) =>
+        !asks || (used != null && leaf !== undefined && holds(used.authorities, leaf)),
     );
     if (!isSo) return wait("AwaitTrust", `${name} ${what}`, 5_000);
   }

@@ -73,36 +73,163 @@ describe("a cluster's certificates", () => {
     );
   });
 
-  it("come from another authority when a person says so, and at no moment does a member refuse another", async () => {
+  it("are made anew by the same authority where a person deletes one, and no pod restarts", async () => {
+    await settled(
+      84,
+      async (sandbox) => {
+        const before = certificateOf(sandbox, "kv-server-tls");
+        const pods = podUids(sandbox);
+        sandbox.api.store.delete(SECRET, { namespace: NAMESPACE, name: "kv-server-tls" });
+        await sandbox.time.until("made anew", MINUTE, () => {
+          const text = textOf(sandbox, "kv-server-tls", "tls.crt");
+          return text !== "" && new X509Certificate(text).serialNumber !== before.serialNumber;
+        });
+        await sandbox.time.run(MINUTE);
+        const authority = certificateOf(sandbox, "kv-ca");
+        assert.ok(certificateOf(sandbox, "kv-server-tls").verify(authority.publicKey));
+        assert.deepEqual(podUids(sandbox), pods);
+      },
+      TLS,
+    );
+  });
+});
+
+/** What the Secret for clients holds, as a client reads it that is so much behind. */
+class LateClient {
+  readonly #sandbox: Sandbox;
+  readonly #lateMs: number;
+  readonly #seen: { readonly at: number; readonly ca: string; readonly cert: string }[] = [];
+
+  constructor(sandbox: Sandbox, lateMs: number) {
+    this.#sandbox = sandbox;
+    this.#lateMs = lateMs;
+  }
+
+  /** Members that would not talk to it now. */
+  refusals(): string[] {
+    const { time, world } = this.#sandbox;
+    const at = time.now();
+    const [cert = "", ca = ""] = ["tls.crt", "ca.crt"].map((key) =>
+      textOf(this.#sandbox, "kv-client-tls", key),
+    );
+    this.#seen.push({ at, ca, cert });
+    const late = this.#seen.findLast((each) => each.at <= at - this.#lateMs) ?? this.#seen[0];
+    if (late === undefined) return [];
+    const tls = { ...late, key: "", serverName: "" };
+    return ["kv-0", "kv-1", "kv-2"].flatMap((pod) => world.tls.refusal(pod, tls) ?? []);
+  }
+}
+
+interface Replacement {
+  readonly before: string;
+  readonly pods: readonly unknown[];
+  /** Members that a member or the client would not have talked to, at any moment. */
+  readonly refused: ReadonlySet<string>;
+  /** Authorities that a member trusted at once, at most. */
+  readonly most: number;
+}
+
+/** Members look at their files every few seconds. */
+const LOOK_MS = 3_000;
+
+/** Until every step was made; `client` is asked all the time. */
+async function untilReplaced(sandbox: Sandbox, client: LateClient): Promise<Replacement> {
+  const before = textOf(sandbox, "kv-peer-tls", "ca.crt");
+  const pods = podUids(sandbox);
+  const refused = new Set<string>();
+  let most = 0;
+  let lookedAt = 0;
+  await sandbox.time.until("replaced", 20 * MINUTE, () => {
+    if (sandbox.time.now() < lookedAt + LOOK_MS) return false;
+    lookedAt = sandbox.time.now();
+    for (const each of [...sandbox.world.tls.strangers(), ...client.refusals()]) refused.add(each);
+    const held = sandbox.world.tls.report("kv-0", sandbox.time.now()).peer;
+    most = Math.max(most, held?.authorities.length ?? 0);
+    const last = sandbox.journal?.history.at(-1);
+    return last?.message === "every member trusts the new authority alone" && sandbox.isSettled(3);
+  });
+  return { before, pods, refused, most };
+}
+
+const OVERLAP = { unsafe: { plaintext: false }, tls: { authorityOverlap: "3m" } };
+
+describe("the operator's authority", () => {
+  it("is replaced when a person says so, and at no moment is anybody refused who is within the overlap", async () => {
     await settled(
       83,
       async (sandbox) => {
-        const before = textOf(sandbox, "kv-ca", "tls.crt");
-        const pods = podUids(sandbox);
         const ref = { namespace: NAMESPACE, name: CLUSTER };
         const metadata = { annotations: { [ROTATE_ANNOTATION]: "1" } };
         sandbox.api.store.mergePatch(QUORATE_CLUSTER, ref, { metadata }, "person");
-        const strangers = new Set<string>();
-        let most = 0;
-        await sandbox.time.until("rotated", 20 * MINUTE, () => {
-          for (const each of sandbox.world.tls.strangers()) strangers.add(each);
-          const held = sandbox.world.tls.report("kv-0", sandbox.time.now()).peer;
-          most = Math.max(most, held?.authorities.length ?? 0);
-          const last = sandbox.journal?.history.at(-1);
-          return last?.type === "RotateAuthority" && sandbox.isSettled(3);
-        });
-        assert.equal(sandbox.journal?.history.at(-1)?.outcome, "Done");
-        assert.deepEqual([...strangers], []);
+        const client = new LateClient(sandbox, 2 * MINUTE);
+        const { before, pods, refused, most } = await untilReplaced(sandbox, client);
+        assert.deepEqual([...refused], []);
         assert.equal(most, 2, "both were trusted for a while");
         const bundle = textOf(sandbox, "kv-peer-tls", "ca.crt");
         assert.equal(bundle, textOf(sandbox, "kv-ca", "tls.crt"));
         assert.notEqual(bundle, before);
         assert.deepEqual(podUids(sandbox), pods);
         await sandbox.time.run(5 * MINUTE);
-        const again = sandbox.journal?.history.filter(({ type }) => type === "RotateAuthority");
-        assert.equal(again?.length, 1, "once for each word");
+        const turns = sandbox.journal?.history.filter(({ type }) => type === "RotateAuthority");
+        assert.equal(turns?.length, 3, "once for each word");
       },
-      TLS,
+      OVERLAP,
+    );
+  });
+
+  it("is waited for by nobody: between its steps the cluster is as its spec says", async () => {
+    await settled(
+      86,
+      async (sandbox) => {
+        const ref = { namespace: NAMESPACE, name: CLUSTER };
+        const metadata = { annotations: { [ROTATE_ANNOTATION]: "1" } };
+        sandbox.api.store.mergePatch(QUORATE_CLUSTER, ref, { metadata }, "person");
+        const told = (): { reason?: string; message?: string } =>
+          sandbox.cluster.status?.conditions?.find(({ type }) => type === "TLSReady") ?? {};
+        await sandbox.time.until("both are trusted", 5 * MINUTE, () => {
+          const [first] =
+            sandbox.journal?.history.filter((e) => e.type === "RotateAuthority") ?? [];
+          return first !== undefined && told().reason === "ReplacingAuthority";
+        });
+        assert.match(told().message ?? "", /the new one signs from 20/);
+        sandbox.edit({ replicas: 5 });
+        await sandbox.time.until("it grows meanwhile", 5 * MINUTE, () => sandbox.isSettled(5));
+        assert.match(told().message ?? "", /the new one signs from 20/);
+        await sandbox.time.run(3 * MINUTE);
+        assert.match(told().message ?? "", /the old one until 20/);
+      },
+      OVERLAP,
+    );
+  });
+
+  it("that is lost is replaced likewise: what it signed is good until the next one is known everywhere", async () => {
+    await settled(
+      85,
+      async (sandbox) => {
+        sandbox.api.store.delete(SECRET, { namespace: NAMESPACE, name: "kv-ca" });
+        const client = new LateClient(sandbox, 2 * MINUTE);
+        const { pods, refused, before } = await untilReplaced(sandbox, client);
+        assert.deepEqual([...refused], []);
+        const bundle = textOf(sandbox, "kv-peer-tls", "ca.crt");
+        assert.equal(bundle, textOf(sandbox, "kv-ca", "tls.crt"));
+        assert.notEqual(bundle, before);
+        assert.deepEqual(podUids(sandbox), pods);
+      },
+      OVERLAP,
+    );
+  });
+
+  it("whose key alone is lost is replaced too", async () => {
+    await settled(
+      87,
+      async (sandbox) => {
+        const ref = { namespace: NAMESPACE, name: "kv-ca" };
+        sandbox.api.store.mergePatch(SECRET, ref, { data: { "tls.key": null } }, "person");
+        const { refused } = await untilReplaced(sandbox, new LateClient(sandbox, 2 * MINUTE));
+        assert.deepEqual([...refused], []);
+        assert.notEqual(textOf(sandbox, "kv-ca", "tls.key"), "");
+      },
+      OVERLAP,
     );
   });
 });

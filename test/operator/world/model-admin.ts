@@ -202,6 +202,11 @@ class ModelAdmin implements Admin {
     return answer;
   }
 
+  #refusal(member: string): string | null {
+    const { tls } = this.#access;
+    return tls === null ? null : this.#world.tls.refusal(member, tls);
+  }
+
   #self(member: string): Running {
     const self = this.#at(member).running.find(({ pod }) => pod === member);
     if (self === undefined) throw new ConsensusError(`${member} does not run`);
@@ -211,6 +216,8 @@ class ModelAdmin implements Admin {
   #at(member: string): { readonly lineage: Lineage; readonly running: readonly Running[] } {
     const lineage = this.#world.lineageOf(member);
     if (lineage === null) throw new ConsensusError(`${member} does not run`);
+    const refusal = this.#refusal(member);
+    if (refusal !== null) throw new ConsensusError(refusal);
     return { lineage, running: this.#world.running(lineage) };
   }
 
@@ -218,7 +225,7 @@ class ModelAdmin implements Admin {
   #leading(): { readonly lineage: Lineage; readonly running: readonly Running[] } {
     for (const { name } of this.#access.members) {
       const lineage = this.#world.lineageOf(name);
-      if (lineage === null) continue;
+      if (lineage === null || this.#refusal(name) !== null) continue;
       const running = this.#world.running(lineage);
       if (!running.some(({ pod }) => pod === name)) continue;
       lineage.elect(running);

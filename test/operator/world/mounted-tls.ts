@@ -1,6 +1,7 @@
 /** The certificates that members have mounted: each takes over what the Secrets hold in its own time. */
 import { X509Certificate } from "node:crypto";
 import type { BootReport, TlsInUse } from "../../../src/api/boot.ts";
+import type { AdminAccess } from "../../../operator/admin.ts";
 import { SECRET } from "../../../operator/api/resources.ts";
 import type { Secret } from "../../../operator/cluster/objects.ts";
 import type { FakeApi } from "../fake-api.ts";
@@ -36,9 +37,26 @@ export class MountedTls {
     const ordinal = Number(pod.replace(/^.*-/, ""));
     const before = this.#mounted.get(pod);
     if (before === undefined || now - before.at >= LATE_MS * (ordinal + 1))
-      this.#mounted.set(pod, { at: now, client: this.#read("server"), peer: this.#read("peer") });
+      this.#mounted.set(pod, {
+        at: now,
+        // A volume whose Secret is gone shows what it held.
+        client: this.#read("server") ?? before?.client ?? null,
+        peer: this.#read("peer") ?? before?.peer ?? null,
+      });
     const files = this.#mounted.get(pod);
     return { client: inUse(files?.client), peer: inUse(files?.peer) };
+  }
+
+  /** Why the pod and a client that has this would not talk; null: they would. */
+  refusal(pod: string, own: NonNullable<AdminAccess["tls"]>): string | null {
+    const client = this.#mounted.get(pod)?.client;
+    if (client == null) return null;
+    const trusted = authoritiesOf(own.ca);
+    if (!isSigned(client.certificate, trusted)) return `${pod} shows an unknown authority's leaf`;
+    const shown = new X509Certificate(own.cert);
+    return isSigned(shown, client.authorities)
+      ? null
+      : `${pod} does not know who signed the client`;
   }
 
   /** Pairs of pods of which the first would refuse the second's certificate, on either side. */
@@ -59,17 +77,25 @@ export class MountedTls {
       Buffer.from(data?.[key] ?? "", "base64").toString(),
     );
     if (certificate === undefined || certificate === "" || bundle === undefined) return null;
-    const blocks = bundle.split(/(?<=-----END CERTIFICATE-----\n)/).filter((text) => text !== "");
     return {
       certificate: new X509Certificate(certificate),
-      authorities: blocks.map((block) => new X509Certificate(block)),
+      authorities: authoritiesOf(bundle),
     };
   }
 }
 
+function authoritiesOf(bundle: string): X509Certificate[] {
+  const blocks = bundle.split(/(?<=-----END CERTIFICATE-----\n)/).filter((text) => text !== "");
+  return blocks.map((block) => new X509Certificate(block));
+}
+
+function isSigned(leaf: X509Certificate, authorities: readonly X509Certificate[]): boolean {
+  return authorities.some(({ publicKey }) => leaf.verify(publicKey));
+}
+
 function trusts(judge: Files | null, shown: Files | null): boolean {
   if (judge === null || shown === null) return judge === shown;
-  return judge.authorities.some(({ publicKey }) => shown.certificate.verify(publicKey));
+  return isSigned(shown.certificate, judge.authorities);
 }
 
 function inUse(files: Files | null | undefined): TlsInUse | null {

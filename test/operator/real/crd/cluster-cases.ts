@@ -211,6 +211,16 @@ function tls(table: Table): void {
     table.refuse(`a nameless issuer for ${side}`, nameless, at, "Required value");
   }
   table.accept("TLS that says nothing", { tls: {} });
+  for (const overlap of ["0s", "90s", "24h", "720h"])
+    table.accept(`an overlap of ${overlap}`, { "tls.authorityOverlap": overlap });
+  const overlaps = { "721h": "must be at most 720h", "1d": "must be a duration", "": "duration" };
+  for (const [overlap, says] of Object.entries(overlaps))
+    table.refuse(
+      `an overlap of "${overlap}"`,
+      { "tls.authorityOverlap": overlap },
+      "spec.tls.authorityOverlap",
+      says,
+    );
   table.accept("plaintext", { "unsafe.plaintext": true });
   table.refuse(
     "plaintext beside TLS is refused",
