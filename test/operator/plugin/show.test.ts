@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import type { QuorateCluster } from "../../../operator/api/gen/types.ts";
+import { KubeError } from "../../../operator/kube/api.ts";
 import { Stage } from "./stage.ts";
 
 describe("kubectl quorate status", () => {
@@ -43,6 +44,16 @@ describe("kubectl quorate status", () => {
     await stage.addCluster();
     const cluster = JSON.parse(await stage.run("status", "kv", "-o", "json")) as QuorateCluster;
     assert.equal(cluster.status?.leader, "kv-1");
+  });
+
+  it("says where nothing is installed that the operator is missing", async () => {
+    stage.fake.faults.plan({
+      on: { manager: "kubectl-quorate", resource: "quorateclusters" },
+      times: 2,
+      error: new KubeError("notFound", "404 page not found", { status: 404 }),
+    });
+    for (const words of [["status"], ["status", "kv"]])
+      await assert.rejects(stage.run(...words), /install the operator first/);
   });
 
   it("names what is not there", async () => {
