@@ -20,6 +20,7 @@ import { planRecoverQuorum } from "./operation/recover-quorum.ts";
 import { planDefragment, planRepairSpace, planSpace } from "./operation/space.ts";
 import {
   planDowngrade,
+  planGivingUp,
   planMoveLeader,
   planRescue,
   planTask,
@@ -97,7 +98,9 @@ export function plan(facts: Facts): Action {
     const next = planOperation(view, operation);
     if (next.kind === "wait" && isOvertaken(view, operation, next))
       return finish(view, "Abandoned", `the spec has changed while it waited: ${next.message}`);
-    return next.kind === "wait" ? (planExpansion(view) ?? inTime(view, operation, next)) : next;
+    if (next.kind !== "wait") return next;
+    const givenUp = planGivingUp(view, operation, next);
+    return givenUp ?? planExpansion(view) ?? inTime(view, operation, next);
   }
   return first(QUESTIONS, view) ?? { kind: "settled" };
 }

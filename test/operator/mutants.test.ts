@@ -3,14 +3,12 @@
  * histories that it is given. A sweep that finds nothing there would find nothing anywhere.
  */
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
-import { Worker } from "node:worker_threads";
-import type { Verdict } from "./world/schedule.ts";
+import type { sweep as sweepOf } from "./world/sweep.ts";
 import { ROOT } from "../house/scan.ts";
 
 interface Mutant {
@@ -78,12 +76,62 @@ const MUTANTS: readonly Mutant[] = [
     ],
     rule: /./,
   },
+  {
+    claim: "a restore that was killed, and may have replaced the data, is given up",
+    edits: [
+      [
+        "operator/cluster/operation/restore.ts",
+        "(operation.inPlace ? restore.harmless : restore.lasting)",
+        "operation.inPlace",
+      ],
+    ],
+    rule: /./,
+  },
+  {
+    claim: "a paused cluster is worked on",
+    edits: [["operator/cluster/plan.ts", "facts.cluster.spec.paused === true", "facts.now === 0"]],
+    rule: /pause/,
+  },
+  {
+    claim: "a new authority signs before everybody trusts it",
+    edits: [
+      [
+        "operator/cluster/operation/authority.ts",
+        'trusted.includes(print ?? "")',
+        "print !== null",
+      ],
+    ],
+    rule: /TLS/,
+  },
+  {
+    claim: "a backup goes, and what it stored stays",
+    edits: [
+      [
+        "operator/backup/removal-plan.ts",
+        "if (isAbandoned || wasNeverBegun || !facts.hasClaim) return release();",
+        "if (isAbandoned || !wasNeverBegun) return release();",
+      ],
+    ],
+    rule: /files belong to nobody/,
+  },
+  {
+    claim: "what waits for a quorum that is lost keeps its recovery waiting",
+    edits: [
+      [
+        "operator/cluster/plan.ts",
+        "const givenUp = planGivingUp(view, operation, next);",
+        "const givenUp = false ? planGivingUp(view, operation, next) : null;",
+      ],
+    ],
+    rule: /convergence/,
+  },
 ];
 
 /** Histories that each may take to be found; most take a dozen. */
 const COUNT = 100;
 
 describe("the sweep finds", () => {
+  let imports = 0;
   const root = mkdtempSync(join(tmpdir(), "quorate-mutants-"));
   before(() => {
     for (const folder of ["src", "node", "operator", "test/operator", "test/sim"])
@@ -111,12 +159,10 @@ describe("the sweep finds", () => {
   }
 
   async function sweep(): Promise<readonly string[]> {
-    const url = pathToFileURL(join(root, "test/operator/world/sweep-worker.ts"));
-    const workerData = { first: 1, count: COUNT, budgetMs: 600_000, strokes: 8 };
-    const worker = new Worker(url, { workerData });
-    const verdicts: Verdict[] = [];
-    worker.on("message", (verdict: Verdict) => verdicts.push(verdict));
-    await once(worker, "exit");
+    const url = pathToFileURL(join(root, "test/operator/world/sweep.ts"));
+    const mutated = (await import(`${url.href}?${++imports}`)) as { sweep: typeof sweepOf };
+    const order = { first: 1, count: COUNT, budgetMs: 600_000, strokes: 8 };
+    const { verdicts } = await mutated.sweep(order);
     return verdicts.flatMap(({ breaches }) => breaches);
   }
 });

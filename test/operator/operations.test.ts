@@ -97,6 +97,23 @@ describe("NOSPACE", () => {
   });
 });
 
+describe("NOSPACE that could not be ended", () => {
+  it("is met again once keys were deleted, without a word to the operator", async () => {
+    await settled(29, async (sandbox) => {
+      const fill = (percent: number): void => {
+        for (const pod of ["kv-0", "kv-1", "kv-2"])
+          sandbox.world.sizes.set(idOf(sandbox, pod), percent);
+      };
+      fill(101);
+      sandbox.world.alarms.add(`NOSPACE ${idOf(sandbox, "kv-1")}`);
+      await sandbox.time.until("told", 5 * MINUTE, () => sandbox.condition("Stalled") === "True");
+      fill(98);
+      await sandbox.time.until("room", 15 * MINUTE, () => sandbox.world.alarms.size === 0);
+      await sandbox.time.until("well", 5 * MINUTE, () => sandbox.condition("Stalled") === "False");
+    });
+  });
+});
+
 describe("CORRUPT", () => {
   it("has the member replaced that differs, not the one that the alarm names", async () => {
     await settled(15, async (sandbox) => {

@@ -12,6 +12,9 @@ import { needsReplacement } from "./repair.ts";
 
 /** Of the quota: beyond it the alarm would be raised again at once. */
 const FULL = 0.9;
+/** After a repair that failed: where compactions have made room since, and where none is seen. */
+const ROOM_MS = 600_000;
+const AGAIN_MS = 3_600_000;
 /** The server's, where it says none. */
 const DEFAULT_QUOTA = 2 * 2 ** 30;
 
@@ -19,15 +22,21 @@ export function spaceAlarms(view: View): readonly RaisedAlarm[] {
   return (valueOf(view.facts.alarms) ?? []).filter(({ alarm }) => alarm === "NOSPACE");
 }
 
-/** Once for each spec: what it could not mend, a larger quota has to. */
 export function planSpace(view: View): Action | null {
   if (spaceAlarms(view).length === 0 || view.spec.repair.mode === "Manual") return null;
-  if (lostMember(view) !== null) return null;
-  const last = view.journal.history.findLast(({ type }) => type === "RepairSpace");
-  const tried =
-    last?.outcome === "Failed" && last.id.startsWith(`${view.journal.adopted.generation}-`);
-  if (tried && fullest(view) >= FULL) return null;
+  if (lostMember(view) !== null || isInVain(view)) return null;
   return begin(view, { type: "RepairSpace", step: "Compact", defragmented: [] });
+}
+
+/** It was tried with this spec, and failed. Whoever was told to delete keys may have done so by now, and history hides it. */
+function isInVain(view: View): boolean {
+  const { journal, facts } = view;
+  const last = journal.history.findLast(({ type }) => type === "RepairSpace");
+  if (last?.outcome !== "Failed" || !last.id.startsWith(`${journal.adopted.generation}-`))
+    return false;
+  if (fullest(view) < FULL) return false;
+  const againMs = fullest(view, ({ dbSizeInUse }) => dbSizeInUse) < FULL ? ROOM_MS : AGAIN_MS;
+  return facts.now - Date.parse(last.finishedAt) < againMs;
 }
 
 export function planRepairSpace(view: View, operation: RepairSpaceOperation): Action {
@@ -105,14 +114,17 @@ function nextToDefragment(
   return { kind: "member", place };
 }
 
-/** Of all members, how much of its quota the fullest has. */
-function fullest({ places }: View): number {
-  const shares = places.flatMap(({ state }) => (state === null ? [] : [shareOf(state)]));
+/** Of all members, how much of its quota the fullest has: of the file, unless said otherwise. */
+function fullest(
+  { places }: View,
+  bytesOf: (state: MemberState) => number = ({ dbSize }) => dbSize,
+): number {
+  const shares = places.flatMap(({ state }) => {
+    if (state === null) return [];
+    const { dbSizeQuota } = state;
+    return [bytesOf(state) / (dbSizeQuota > 0 ? dbSizeQuota : DEFAULT_QUOTA)];
+  });
   return Math.max(0, ...shares);
-}
-
-function shareOf({ dbSize, dbSizeQuota }: MemberState): number {
-  return dbSize / (dbSizeQuota > 0 ? dbSizeQuota : DEFAULT_QUOTA);
 }
 
 /** A roll may go on under NOSPACE where it is what brings a larger quota. */

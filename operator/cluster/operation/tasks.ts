@@ -2,14 +2,20 @@
 import { present } from "../../../src/base/assert.ts";
 import type { QuorateTask } from "../../api/gen/types.ts";
 import { withTaskDefaults } from "../../api/apply-defaults.ts";
-import { type Action, type TaskProgress, wait } from "../action.ts";
-import type { DowngradeOperation, MoveLeaderOperation } from "../journal.ts";
+import { type Action, type TaskProgress, type Wait, wait } from "../action.ts";
+import type {
+  DowngradeOperation,
+  MoveLeaderOperation,
+  Operation,
+  OperationType,
+} from "../journal.ts";
 import { revised } from "../journal.ts";
 import { begin, finish } from "../step.ts";
 import { isOver } from "../task-status.ts";
 import { type Place, type View, placeOf } from "../view.ts";
 import { podName } from "../names.ts";
 import { isTerminating } from "../objects.ts";
+import { nextTurn } from "./authority.ts";
 import { raisedFences } from "./recover-quorum.ts";
 import { beginReplacement } from "./repair.ts";
 
@@ -61,21 +67,52 @@ function progressOf({ journal, facts }: View, { metadata }: QuorateTask): TaskPr
   return { phase: "Pending", message: `waits for ${before}` };
 }
 
-/** The one to begin with; null: there is none. */
-function nextTask({ facts, journal }: View): QuorateTask | null {
+/** Those that nothing was begun for, oldest first. */
+function openTasks({ facts, journal }: View): readonly QuorateTask[] {
   const known = new Set(journal.history.map(({ task }) => task));
-  return (
-    facts.tasks.find(
-      (task) => !isOver(task) && !isTerminating(task) && !known.has(task.metadata.uid ?? ""),
-    ) ?? null
+  known.add(journal.operation?.task ?? null);
+  return facts.tasks.filter(
+    (task) => !isOver(task) && !isTerminating(task) && !known.has(task.metadata.uid ?? ""),
   );
+}
+
+/** The one to begin with; null: there is none. */
+function nextTask(view: View): QuorateTask | null {
+  return openTasks(view)[0] ?? null;
+}
+
+/** For a cluster without a quorum. While there is none, what needs one may have been asked for earlier, and waits behind it. */
+function rescueOf(view: View): QuorateTask | null {
+  const open = openTasks(view);
+  const able = view.memberList === null ? open : open.slice(0, 1);
+  return able.find(({ spec }) => (spec.recoverQuorum ?? spec.restore) !== undefined) ?? null;
 }
 
 /** The tasks that are for a cluster without a quorum: asked before what needs one. */
 export function planRescue(view: View): Action | null {
-  const task = nextTask(view);
+  const task = rescueOf(view);
   if (task?.spec.recoverQuorum !== undefined) return beginRecovery(view, task);
   return task?.spec.restore === undefined ? null : beginRestore(view, task);
+}
+
+/** These need no quorum, or have not had one yet. */
+const UNRESCUED: ReadonlySet<OperationType> = new Set(["Bootstrap", "Restore", "Hibernate"]);
+
+/**
+ * What waits for members that are lost for good would wait for ever, and a person's rescue behind it: it is given up for that,
+ * once the status has said that the quorum is lost. What it had begun is seen in what is. Null: it goes on.
+ */
+export function planGivingUp(view: View, operation: Operation, { message }: Wait): Action | null {
+  const isLost = view.facts.cluster.status?.conditions?.some(
+    ({ type, status }) => type === "QuorumLost" && status === "True",
+  );
+  const isHopeless = view.memberList === null && isLost === true && !UNRESCUED.has(operation.type);
+  if (!isHopeless || rescueOf(view) === null) return null;
+  const why = `the quorum was lost while it waited: ${message}`;
+  // Whoever asked for a new authority asks still, unless it is there already and goes on by itself.
+  const isAsked = operation.type === "RotateAuthority" && nextTurn(view) === null;
+  const beside = isAsked ? { rotated: null } : {};
+  return finish(view, "Abandoned", why, beside);
 }
 
 export function planTask(view: View): Action | null {
@@ -98,6 +135,12 @@ export function planTask(view: View): Action | null {
   if (replaceMember !== undefined) {
     const place = placeOf(view, replaceMember.member);
     if (place === null) return refuse(view, task, `there is no member ${replaceMember.member}`);
+    if (view.voters.length === 1 && view.voters[0]?.id === place.member?.id)
+      return refuse(
+        view,
+        task,
+        `${place.name} is the only voter, and its disk the only one: let the cluster have more members first`,
+      );
     return beginReplacement(view, place, "Asked", key);
   }
   if (downgrade !== undefined) {

@@ -80,6 +80,15 @@ describe("a task", () => {
     status: { phase: "Pending", message: "waits for the cluster" },
   });
 
+  it("to replace the only voter is refused: it would wait for ever, and everything else with it", () => {
+    const replaceMember = { member: "kv-0" };
+    const members = [{ leads: true }];
+    const action = next({ members, facts: { tasks: [task({ replaceMember })] } });
+    assert.ok(action.kind === "journal");
+    assert.equal(action.document.operation, null);
+    assert.match(action.document.history.at(-1)?.message ?? "", /only voter/);
+  });
+
   it("to recover a quorum without the acknowledgement is refused", () => {
     const recoverQuorum = { survivor: "kv-0", acknowledgeDataLoss: false };
     const action = next({ listUnknown: true, facts: { tasks: [task({ recoverQuorum })] } });

@@ -21,11 +21,16 @@ export class Chaos {
     this.replicas = replicas;
   }
 
-  /** So many strokes. */
-  async run(strokes: number): Promise<void> {
+  /** So many strokes, half of them of others if there are any. */
+  async run(strokes: number, others: readonly (() => void)[]): Promise<void> {
     for (let stroke = 0; stroke < strokes; stroke++) {
       await sleep(this.#sandbox.time, this.#random.between(500, 25_000));
-      this.#strike();
+      const other =
+        others.length > 0 && this.#random.chance(0.5)
+          ? others[this.#random.between(0, others.length)]
+          : undefined;
+      if (other === undefined) this.#strike();
+      else other();
     }
   }
 
@@ -53,19 +58,23 @@ export class Chaos {
     else this.#loseDisk();
   }
 
-  #note(what: string): void {
+  note(what: string): void {
     this.log.push(`${(this.#sandbox.time.now() / 1000).toFixed(1)} s: ${what}`);
   }
 
   #scale(): void {
-    this.replicas = [1, 3, 3, 5][this.#random.between(0, 4)] ?? 3;
-    this.#note(`replicas ${this.replicas}`);
-    this.#sandbox.edit({ replicas: this.replicas });
+    this.scaleTo([1, 3, 3, 5][this.#random.between(0, 4)] ?? 3);
+  }
+
+  scaleTo(replicas: number): void {
+    this.replicas = replicas;
+    this.note(`replicas ${replicas}`);
+    this.#sandbox.edit({ replicas });
   }
 
   #retemplate(): void {
     const level = ["debug", "info", "warn"][this.#random.between(0, 3)] ?? "info";
-    this.#note(`log-level ${level}`);
+    this.note(`log-level ${level}`);
     this.#sandbox.edit({ server: { extraArgs: { "log-level": level } } });
   }
 
@@ -79,7 +88,7 @@ export class Chaos {
   #deletePod(): void {
     const name = this.#pod();
     if (name === null) return;
-    this.#note(`pod ${name} is deleted`);
+    this.note(`pod ${name} is deleted`);
     this.#sandbox.api.store.delete(POD, { namespace: NAMESPACE, name });
   }
 
@@ -88,7 +97,7 @@ export class Chaos {
     const name = this.#pod();
     if (name === null) return;
     const forMs = this.#random.between(1_000, 90_000);
-    this.#note(`${name} is cut off for ${forMs} ms`);
+    this.note(`${name} is cut off for ${forMs} ms`);
     this.#sandbox.world.cut.add(name);
     this.#sandbox.time.after(forMs, () => this.#sandbox.world.cut.delete(name));
     if (this.#random.chance(0.4)) this.#retemplate();
@@ -109,11 +118,11 @@ export class Chaos {
       if (victim === undefined) continue;
       const ref = { namespace: NAMESPACE, name: `data-${victim.pod}` };
       const how = this.#random.between(0, 3);
-      this.#note(`the disk of ${victim.pod} is lost, way ${how}`);
+      this.note(`the disk of ${victim.pod} is lost, way ${how}`);
       if (how === 0) {
         const uid = api.store.get(PERSISTENT_VOLUME_CLAIM, ref)?.metadata.uid;
         if (uid !== undefined) world.disks.set(uid, emptyDisk());
-        world.processes.delete(victim.pod);
+        world.stop(victim.pod);
       } else {
         api.store.delete(PERSISTENT_VOLUME_CLAIM, ref);
         if (how === 2) api.store.delete(POD, { namespace: NAMESPACE, name: victim.pod });

@@ -137,6 +137,10 @@ export class Lineage {
     if (this.leader !== null && gone(this.leader)) this.leader = null;
   }
 
+  get writes(): readonly number[] {
+    return this.entries.flatMap((entry) => (entry.kind === "write" ? [entry.id] : []));
+  }
+
   has(write: number): boolean {
     return this.entries.some((entry) => entry.kind === "write" && entry.id === write);
   }

@@ -8,6 +8,9 @@ import { quorumOf } from "../../../operator/cluster/view.ts";
 import { type Lineage, type Seat, idOf } from "./consensus.ts";
 import { type World, urlOf } from "./world.ts";
 
+/** Entries that one who takes part may be behind: it was away for a while, and has them in a second. */
+const LAG_MAX = 1_000;
+
 /** A voter, or its pod, is taken away. */
 interface Loss {
   readonly what: string;
@@ -25,9 +28,7 @@ export class Judges {
   readonly #wellAt = new Map<string, number>();
   /** Of bootstrap tickets, by incarnation. */
   readonly #seeds = new Map<number, Set<string>>();
-  readonly acknowledged: number[] = [];
-  /** A person gave data up. */
-  isForgiving = false;
+  acknowledged: readonly number[] = [];
 
   constructor(world: World) {
     this.#world = world;
@@ -36,11 +37,12 @@ export class Judges {
   /** Called at every moment at which somebody may have become well or ill. */
   look(): void {
     const now = this.#world.time.now();
+    for (const refusal of this.#world.tls.strangers()) this.breach("TLS", refusal);
     for (const lineage of this.#world.lineages.values()) {
       const learners = lineage.seats.filter(({ learner }) => learner);
-      if (learners.length > 1) this.#breach("I1", `${learners.length} learners at one time`);
+      if (learners.length > 1) this.breach("I1", `${learners.length} learners at one time`);
       for (const { disk } of this.#world.running(lineage)) {
-        if (lineage.leader !== null && disk.index + 20 >= lineage.entries.length)
+        if (lineage.leader !== null && disk.index + LAG_MAX >= lineage.entries.length)
           this.#wellAt.set(idOf(disk), now);
       }
     }
@@ -51,11 +53,29 @@ export class Judges {
     for (const lineage of this.#world.lineages.values()) {
       try {
         lineage.propose({ kind: "write", id }, this.#world.running(lineage));
-        this.acknowledged.push(id);
+        this.acknowledged = [...this.acknowledged, id];
       } catch {
         // No quorum: nothing was promised.
       }
     }
+  }
+
+  /** A person gave up what came after these. */
+  goBack(writes: readonly number[]): void {
+    const had = new Set(this.acknowledged);
+    this.acknowledged = writes.filter((id) => had.has(id));
+  }
+
+  /** A cluster of the same name begins, on disks that are all empty. */
+  startAnew(): void {
+    this.#seeds.clear();
+    this.acknowledged = [];
+  }
+
+  /** A Job writes on this disk. */
+  onRestore(pod: string): void {
+    if (this.#world.processes.size > 0)
+      this.breach("I5", `a restore wrote on the disk of ${pod} while members run`);
   }
 
   /** `since`: when the pass began that led to it. Who was well then, or later, counts as well. */
@@ -91,7 +111,7 @@ export class Judges {
     const needed = quorumOf(voters.length - gone);
     if (well.length < needed) {
       const left = `${well.length} of ${voters.length} voters`;
-      this.#breach(rule, `${what} left ${left}, ${needed} are needed`);
+      this.breach(rule, `${what} left ${left}, ${needed} are needed`);
     }
   }
 
@@ -107,7 +127,7 @@ export class Judges {
       const seat = lineage.seats.find(({ url }) => url === this.#url(pod));
       if (seat === undefined || this.#world.running(lineage).length === 0) continue;
       if (disk === undefined || disk.identity === null || idOf(disk) === seat.id)
-        this.#breach("I5", `the claim ${claim} was deleted while member ${seat.id} lives there`);
+        this.breach("I5", `the claim ${claim} was deleted while member ${seat.id} lives there`);
     }
   }
 
@@ -120,16 +140,16 @@ export class Judges {
       known.add(ticket.nonce);
       this.#seeds.set(ticket.incarnation, known);
       if (known.size > 1)
-        this.#breach("I6", `a second bootstrap ticket in incarnation ${ticket.incarnation}`);
+        this.breach("I6", `a second bootstrap ticket in incarnation ${ticket.incarnation}`);
       const full = [...this.#world.disks.values()].filter(({ identity }) => identity !== null);
-      if (full.length > 0) this.#breach("I6", "a bootstrap ticket while a disk holds data");
+      if (full.length > 0) this.breach("I6", "a bootstrap ticket while a disk holds data");
     }
   }
 
   /** I10. */
   onWait({ reason, message }: Wait): void {
     if (!/^[A-Z][A-Za-z]+$/.test(reason) || message.length < 10)
-      this.#breach("I10", `a wait that says nothing: ${reason} ${message}`);
+      this.breach("I10", `a wait that says nothing: ${reason} ${message}`);
   }
 
   /** Every acknowledged write is in the log of the cluster that serves now. */
@@ -137,12 +157,12 @@ export class Judges {
     const serving = [...this.#world.lineages.values()].filter(
       (lineage) => lineage.leader !== null && this.#world.running(lineage).length > 0,
     );
-    if (serving.length !== 1) this.#breach("one cluster", `${serving.length} clusters serve`);
+    if (serving.length !== 1) this.breach("one cluster", `${serving.length} clusters serve`);
     const [lineage] = serving;
-    if (lineage === undefined || this.isForgiving) return;
+    if (lineage === undefined) return;
     const lost = this.acknowledged.filter((id) => !lineage.has(id));
     if (lost.length > 0)
-      this.#breach(
+      this.breach(
         "no loss",
         `${lost.length} of ${this.acknowledged.length} acknowledged writes are gone`,
       );
@@ -152,7 +172,7 @@ export class Judges {
     return urlOf(this.#world.scheme, this.#world.cluster, pod);
   }
 
-  #breach(rule: string, what: string): void {
+  breach(rule: string, what: string): void {
     this.breaches.push(`${rule}: ${what}`);
   }
 }

@@ -109,6 +109,7 @@ class ModelAdmin implements Admin {
     return this.#call(`status ${member}`, () => {
       const { lineage } = this.#at(member);
       const self = this.#self(member);
+      const dbSize = this.#world.sizes.get(idOf(self.disk)) ?? 1;
       const seat = lineage.seatsAt(self.disk.index).find(({ id }) => id === idOf(self.disk));
       return {
         memberId: idOf(self.disk),
@@ -120,8 +121,9 @@ class ModelAdmin implements Admin {
         raftIndex: self.disk.index,
         appliedIndex: self.disk.index,
         revision: self.disk.index,
-        dbSize: this.#world.sizes.get(idOf(self.disk)) ?? 1,
-        dbSizeInUse: 1,
+        dbSize,
+        // Beyond the quota all of it is in use; else there is nearly nothing.
+        dbSizeInUse: dbSize > 100 ? dbSize : 1,
         dbSizeQuota: 100,
         errors: [],
       };

@@ -25,6 +25,10 @@ export class MountedTls {
   readonly #namespace: string;
   readonly #cluster: string;
   readonly #mounted = new Map<string, Mounted>();
+  /** By PEM: what was read once. */
+  readonly #parsed = new Map<string, X509Certificate>();
+  /** Whether one certificate signed another, by both fingerprints. */
+  readonly #signed = new Map<string, boolean>();
 
   constructor(api: FakeApi, namespace: string, cluster: string) {
     this.#api = api;
@@ -47,14 +51,20 @@ export class MountedTls {
     return { client: inUse(files?.client), peer: inUse(files?.peer) };
   }
 
+  /** The pod is gone, or begins anew: its volume is mounted as it is then. */
+  forget(pod: string): void {
+    this.#mounted.delete(pod);
+  }
+
   /** Why the pod and a client that has this would not talk; null: they would. */
   refusal(pod: string, own: NonNullable<AdminAccess["tls"]>): string | null {
     const client = this.#mounted.get(pod)?.client;
     if (client == null) return null;
-    const trusted = authoritiesOf(own.ca);
-    if (!isSigned(client.certificate, trusted)) return `${pod} shows an unknown authority's leaf`;
-    const shown = new X509Certificate(own.cert);
-    return isSigned(shown, client.authorities)
+    const trusted = this.#authoritiesOf(own.ca);
+    if (!this.#isSigned(client.certificate, trusted))
+      return `${pod} shows an unknown authority's leaf`;
+    const shown = this.#parse(own.cert);
+    return this.#isSigned(shown, client.authorities)
       ? null
       : `${pod} does not know who signed the client`;
   }
@@ -62,10 +72,12 @@ export class MountedTls {
   /** Pairs of pods of which the first would refuse the second's certificate, on either side. */
   strangers(): string[] {
     const found: string[] = [];
+    if (this.#parsed.size === 0) return found;
     for (const [one, { client, peer }] of this.#mounted)
       for (const [other, shown] of this.#mounted) {
-        if (!trusts(client, shown.client)) found.push(`${one} refuses ${other} as a client does`);
-        if (!trusts(peer, shown.peer)) found.push(`${one} refuses ${other} as a peer`);
+        if (!this.#trusts(client, shown.client))
+          found.push(`${one} refuses ${other} as a client does`);
+        if (!this.#trusts(peer, shown.peer)) found.push(`${one} refuses ${other} as a peer`);
       }
     return found;
   }
@@ -78,24 +90,37 @@ export class MountedTls {
     );
     if (certificate === undefined || certificate === "" || bundle === undefined) return null;
     return {
-      certificate: new X509Certificate(certificate),
-      authorities: authoritiesOf(bundle),
+      certificate: this.#parse(certificate),
+      authorities: this.#authoritiesOf(bundle),
     };
   }
-}
 
-function authoritiesOf(bundle: string): X509Certificate[] {
-  const blocks = bundle.split(/(?<=-----END CERTIFICATE-----\n)/).filter((text) => text !== "");
-  return blocks.map((block) => new X509Certificate(block));
-}
+  #authoritiesOf(bundle: string): X509Certificate[] {
+    const blocks = bundle.split(/(?<=-----END CERTIFICATE-----\n)/).filter((text) => text !== "");
+    return blocks.map((block) => this.#parse(block));
+  }
 
-function isSigned(leaf: X509Certificate, authorities: readonly X509Certificate[]): boolean {
-  return authorities.some(({ publicKey }) => leaf.verify(publicKey));
-}
+  #parse(pem: string): X509Certificate {
+    const parsed = this.#parsed.get(pem) ?? new X509Certificate(pem);
+    this.#parsed.set(pem, parsed);
+    return parsed;
+  }
 
-function trusts(judge: Files | null, shown: Files | null): boolean {
-  if (judge === null || shown === null) return judge === shown;
-  return isSigned(shown.certificate, judge.authorities);
+  #trusts(judge: Files | null, shown: Files | null): boolean {
+    if (judge === null || shown === null) return judge === shown;
+    return this.#isSigned(shown.certificate, judge.authorities);
+  }
+
+  #isSigned(leaf: X509Certificate, authorities: readonly X509Certificate[]): boolean {
+    return authorities.some((authority) => this.#hasSigned(authority, leaf));
+  }
+
+  #hasSigned(authority: X509Certificate, certificate: X509Certificate): boolean {
+    const key = `${authority.fingerprint256} ${certificate.fingerprint256}`;
+    const has = this.#signed.get(key) ?? certificate.verify(authority.publicKey);
+    this.#signed.set(key, has);
+    return has;
+  }
 }
 
 function inUse(files: Files | null | undefined): TlsInUse | null {

@@ -5,6 +5,10 @@
 import type { BootFile } from "../../../src/api/boot.ts";
 import type { Prng } from "../../../src/base/prng.ts";
 import type { Admin } from "../../../operator/admin.ts";
+import { QUORATE_BACKUP, QUORATE_BACKUP_SCHEDULE } from "../../../operator/api/resources.ts";
+import type { BackupHost } from "../../../operator/backup/controller.ts";
+import { reconcileBackup } from "../../../operator/backup/reconcile-backup.ts";
+import { reconcileSchedule } from "../../../operator/backup/reconcile-schedule.ts";
 import { reconcileCluster } from "../../../operator/cluster/reconcile.ts";
 import type { ConfigMap } from "../../../operator/cluster/objects.ts";
 import {
@@ -36,6 +40,15 @@ class Killed extends Error {
   override readonly name = "Killed";
 }
 
+/** Calls that change more than a status. */
+const CHANGING: ReadonlySet<string> = new Set([
+  "create",
+  "update",
+  "apply",
+  "mergePatch",
+  "delete",
+  "evict",
+]);
 const MEMBER_CALLS = ["members", "addLearner", "promote", "remove", "moveLeader", "alarms"];
 
 /** One process. It ends when it is killed, at one of its awaits. */
@@ -47,6 +60,8 @@ export class OperatorProcess {
   #left: number;
   #dead = false;
   #passSince = 0;
+  /** When its pass began. */
+  #isPaused = false;
 
   constructor(sandbox: Sandbox, judges: Judges, random: Prng, weather: Weather) {
     this.#sandbox = sandbox;
@@ -63,12 +78,41 @@ export class OperatorProcess {
 
   /** Until it is killed. */
   async run(): Promise<void> {
+    await Promise.all([this.#runClusters(), this.#runBackups()]);
+  }
+
+  /** In their own time, beside the cluster. */
+  async #runBackups(): Promise<void> {
+    const { api, time, failures } = this.#sandbox;
+    const host: BackupHost = {
+      kube: this.#guarded(api.operator, () => {}),
+      recorder: { event: () => {} },
+      wall: () => time.wall(),
+      image: { image: "example.org/quorate:1", pullPolicy: "IfNotPresent", pullSecrets: [] },
+    };
+    while (!this.#dead) {
+      for (const [resource, reconcile] of [
+        [QUORATE_BACKUP_SCHEDULE, reconcileSchedule],
+        [QUORATE_BACKUP, reconcileBackup],
+      ] as const)
+        for (const { metadata } of api.store.all(resource)) {
+          try {
+            await reconcile(host, { namespace: NAMESPACE, name: metadata.name });
+          } catch (thrown) {
+            if (!(thrown instanceof Killed)) failures.push(thrown);
+          }
+        }
+      await sleep(time, this.#random.between(500, 2_000));
+    }
+  }
+
+  async #runClusters(): Promise<void> {
     const reconciler = {
       ...this.#sandbox.reconciler(
         async (call, when) =>
           await this.#gate(call, when, MEMBER_CALLS.includes(call.split(" ")[0] ?? "")),
       ),
-      kube: this.#guarded(this.#sandbox.api.operator),
+      kube: this.#guarded(this.#sandbox.api.operator, (name, args) => this.#judge(name, args)),
     };
     const { admins } = reconciler;
     const judged = {
@@ -82,6 +126,7 @@ export class OperatorProcess {
     while (!this.#dead) {
       let afterMs = this.#random.between(100, 2_000);
       this.#passSince = this.#sandbox.time.now();
+      this.#isPaused = this.#sandbox.isPaused;
       this.#judges.look();
       try {
         const next = await reconcileCluster(judged, { namespace: NAMESPACE, name: CLUSTER });
@@ -124,13 +169,13 @@ export class OperatorProcess {
     });
   }
 
-  #guarded(api: KubeApi): KubeApi {
+  #guarded(api: KubeApi, judge: (name: string, args: readonly unknown[]) => void): KubeApi {
     return new Proxy(api, {
       get: (target, name: keyof KubeApi) => {
         const method = target[name] as (...args: unknown[]) => Promise<unknown>;
         return async (...args: unknown[]): Promise<unknown> => {
           await this.#gate(name, "before");
-          this.#judge(name, args);
+          judge(name, args);
           const answer = await method.apply(target, args);
           await this.#gate(name, "after");
           return answer;
@@ -140,6 +185,8 @@ export class OperatorProcess {
   }
 
   #judge(name: string, args: readonly unknown[]): void {
+    if (this.#isPaused && CHANGING.has(name))
+      this.#judges.breach("pause", `${name} ${JSON.stringify(args[1]).slice(0, 80)}`);
     const [{ plural }] = args as [Resource];
     if (name === "delete") {
       const [, { name: object }, options] = args as [Resource, ObjectRef, DeleteOptions];

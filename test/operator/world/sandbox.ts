@@ -3,6 +3,7 @@ import { Prng } from "../../../src/base/prng.ts";
 import {
   QUORATE_BACKUP,
   QUORATE_BACKUP_SCHEDULE,
+  QUORATE_BACKUP_STORE,
   QUORATE_CLUSTER,
   QUORATE_TASK,
 } from "../../../operator/api/resources.ts";
@@ -25,11 +26,19 @@ import { VirtualTime } from "../virtual-time.ts";
 import { type AdminHook, ModelAdmins } from "./model-admin.ts";
 import { Restores as RestoreJobs } from "../../../operator/backup/restores.ts";
 import { Restores } from "./restores.ts";
+import { StoredBackups } from "./stored-backups.ts";
 import { StatefulSets } from "./stateful-sets.ts";
 import { VERSION } from "./pod-status.ts";
 import { NAMESPACE, World } from "./world.ts";
 
 export const CLUSTER = "kv";
+const KINDS = [
+  QUORATE_CLUSTER,
+  QUORATE_BACKUP,
+  QUORATE_BACKUP_SCHEDULE,
+  QUORATE_BACKUP_STORE,
+  QUORATE_TASK,
+];
 
 export interface EventTold {
   readonly type: string;
@@ -43,6 +52,7 @@ export class Sandbox {
   readonly api: FakeApi;
   readonly world: World;
   readonly restores: Restores;
+  readonly backups: StoredBackups;
   readonly actions: Action[] = [];
   readonly events: EventTold[] = [];
   readonly failures: unknown[] = [];
@@ -53,9 +63,7 @@ export class Sandbox {
     this.random = new Prng(seed);
     this.api = new FakeApi({
       time: this.time,
-      kinds: [QUORATE_CLUSTER, QUORATE_BACKUP, QUORATE_BACKUP_SCHEDULE, QUORATE_TASK].map((kind) =>
-        customKind(kind),
-      ),
+      kinds: KINDS.map((kind) => customKind(kind)),
       namespaces: [NAMESPACE],
       rules: [...NAMESPACED_RULES, ...CLUSTER_RULES],
     });
@@ -64,6 +72,8 @@ export class Sandbox {
     this.world.start();
     this.restores = new Restores(this);
     this.restores.start();
+    this.backups = new StoredBackups(this);
+    this.backups.start();
   }
 
   create(spec: Partial<QuorateClusterSpec> = {}): void {
@@ -105,6 +115,10 @@ export class Sandbox {
   get cluster(): QuorateCluster {
     const ref = { namespace: NAMESPACE, name: CLUSTER };
     return this.api.store.get(QUORATE_CLUSTER, ref) as unknown as QuorateCluster;
+  }
+
+  get isPaused(): boolean {
+    return (this.cluster as QuorateCluster | null)?.spec.paused === true;
   }
 
   get journal(): Journal | null {

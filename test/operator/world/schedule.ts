@@ -2,31 +2,38 @@
 import type { Action } from "../../../operator/cluster/action.ts";
 import { Chaos } from "./chaos.ts";
 import { Judges } from "./judges.ts";
-import { CALM, OperatorProcess, type Weather } from "./operators.ts";
+import type { Weather } from "./operators.ts";
 import { Sandbox } from "./sandbox.ts";
+import { Supervisor } from "./supervisor.ts";
+import { type Scene, type Theme, themeOf } from "./themes.ts";
 
 const WRITE_EVERY_MS = 700;
 const HEALED_MS = 60 * 60_000;
 
 export interface Verdict {
   readonly seed: number;
+  readonly theme: string;
   /** Empty: all is well. */
   readonly breaches: readonly string[];
   readonly story: readonly string[];
   readonly passes: number;
+  /** Operators that were killed at one of their awaits. */
+  readonly kills: number;
   readonly acknowledged: number;
 }
 
 export interface ScheduleOptions {
   readonly strokes: number;
   readonly weather?: Weather;
+  /** What it is about beside members; the seed says, unless it is given. */
+  readonly theme?: Theme;
   /** Prints what is done, and when. */
   readonly trace?: boolean;
 }
 
 export async function runSchedule(
   seed: number,
-  { strokes, weather, trace = false }: ScheduleOptions,
+  { strokes, weather, trace = false, theme = themeOf(seed) }: ScheduleOptions,
 ): Promise<Verdict> {
   const sandbox = new Sandbox(seed);
   const random = sandbox.random.fork("schedule");
@@ -34,7 +41,14 @@ export async function runSchedule(
   const chaos = new Chaos(sandbox, random.fork("chaos"), replicas);
   const rough = weather ?? drawWeather(random);
   const judges = new Judges(sandbox.world);
-  sandbox.create({ replicas });
+  const scene = { sandbox, judges, chaos, random: random.fork("theme") };
+  sandbox.restores.onRestore = (pod, writes) => {
+    judges.onRestore(pod);
+    judges.goBack(writes);
+  };
+  sandbox.world.onForceNew = (writes) => judges.goBack(writes);
+  sandbox.create({ replicas, ...theme.spec });
+  theme.prepare?.(scene);
   let over = false;
   let struck = false;
   sandbox.onAction = (action) => {
@@ -57,30 +71,57 @@ export async function runSchedule(
   const operators = new Supervisor(sandbox, judges, rough);
   operators.start("one");
   if (two) operators.start("two");
-  void chaos.run(strokes).then(() => (struck = true));
+  const others = theme.strokes.map((strike) => () => strike(scene));
+  void chaos.run(strokes, others).then(() => (struck = true));
   await sandbox.time.until("the strokes are over", HEALED_MS, () => struck);
-  chaos.heal();
-  operators.calm();
   const breaches = judges.breaches;
   try {
+    await theme.finale?.(scene);
+    chaos.heal();
+    theme.tidy?.(scene);
+    operators.calm();
     await sandbox.time.run(5_000);
-    await sandbox.time.until(
-      "it settles",
-      HEALED_MS,
-      () => sandbox.isSettled(chaos.replicas) && sandbox.world.isWhole(chaos.replicas),
-    );
+    await sandbox.time.until("it settles", HEALED_MS, () => isOver(scene, theme));
     judges.sum();
-  } catch {
-    const conditions = sandbox.cluster.status?.conditions ?? [];
-    const told = conditions.filter(({ type }) => ["Ready", "Stalled"].includes(type));
-    const operation = sandbox.journal?.operation;
-    breaches.push(
-      `convergence: it does not settle: ${told.map(({ message }) => message).join(" / ")} [${operation?.type} ${operation?.step}] ${String(sandbox.failures.at(-1))}`,
-    );
+  } catch (thrown) {
+    breaches.push(`convergence: ${unsettled(scene, theme, thrown)}`);
   }
   over = true;
   operators.stop();
-  return { seed, breaches, story: chaos.log, passes, acknowledged: judges.acknowledged.length };
+  return {
+    seed,
+    theme: theme.name,
+    breaches,
+    story: chaos.log,
+    passes,
+    kills: operators.kills,
+    acknowledged: judges.acknowledged.length,
+  };
+}
+
+/** What is told, what is under way, and what failed last. */
+function unsettled(scene: Scene, theme: Theme, thrown: unknown): string {
+  const { cluster, journal, failures } = scene.sandbox;
+  const told = (cluster.status?.conditions ?? []).filter(({ type }) =>
+    ["Ready", "Stalled"].includes(type),
+  );
+  const { type = "none", step = "" } = journal?.operation ?? {};
+  return [
+    thrown instanceof Error ? thrown.message : String(thrown),
+    theme.missing?.(scene) ?? "",
+    ...told.map(({ message }) => message),
+    `operation ${type} ${step}`,
+    String(failures.at(-1)),
+  ].join(" / ");
+}
+
+function isOver(scene: Scene, theme: Theme): boolean {
+  const { sandbox, chaos } = scene;
+  return (
+    sandbox.isSettled(chaos.replicas) &&
+    sandbox.world.isWhole(chaos.replicas) &&
+    (theme.missing?.(scene) ?? null) === null
+  );
 }
 
 function describe(sandbox: Sandbox, action: Action): string {
@@ -99,45 +140,6 @@ function drawWeather(random: {
     slow: 0.02,
     paused: random.next() < 0.5 ? 0 : 0.002,
     failing: random.next() < 0.5 ? 0 : random.next() * 0.03,
-    lifetime: random.next() < 0.2 ? null : random.between(20, 1_500),
+    lifetime: random.next() < 0.2 ? null : random.between(150, 1_500),
   };
-}
-
-/** Starts an operator again whenever it was killed. */
-class Supervisor {
-  readonly #sandbox: Sandbox;
-  readonly #judges: Judges;
-  #weather: Weather;
-  readonly #running = new Set<OperatorProcess>();
-  #isCalm = false;
-  #isOver = false;
-
-  constructor(sandbox: Sandbox, judges: Judges, weather: Weather) {
-    this.#sandbox = sandbox;
-    this.#judges = judges;
-    this.#weather = weather;
-  }
-
-  start(name: string): void {
-    if (this.#isOver || (this.#isCalm && name !== "one")) return;
-    const random = this.#sandbox.random.fork(`${name} ${this.#sandbox.time.now()}`);
-    const process = new OperatorProcess(this.#sandbox, this.#judges, random, this.#weather);
-    this.#running.add(process);
-    void process.run().then(() => {
-      this.#running.delete(process);
-      this.#sandbox.time.after(random.between(0, 5_000), () => this.start(name));
-    });
-  }
-
-  /** One operator with a long life from now on. */
-  calm(): void {
-    this.#isCalm = true;
-    this.#weather = CALM;
-    for (const process of this.#running) process.kill();
-  }
-
-  stop(): void {
-    this.#isOver = true;
-    for (const process of this.#running) process.kill();
-  }
 }

@@ -1,20 +1,32 @@
-/** Runs histories in a thread of its own: the test runner looks after every promise, and there are millions of them here. */
+/** A thread of the sweep: history after history, until one has a breach. */
 import { parentPort, workerData } from "node:worker_threads";
 import { runSchedule } from "./schedule.ts";
 
-interface SweepOrder {
+export interface SweepOrder {
   readonly first: number;
   readonly count: number;
   readonly budgetMs: number;
   readonly strokes: number;
+  /** From one seed to the next; 1 unless given. */
+  readonly step?: number;
 }
 
 // Members without a leader refuse thousands of calls, and nobody reads from where.
 Error.stackTraceLimit = 0;
 
-const { first, count, budgetMs, strokes } = workerData as SweepOrder;
+const {
+  first,
+  count,
+  budgetMs,
+  strokes,
+  step = 1,
+  last,
+} = workerData as SweepOrder & {
+  readonly last?: number;
+};
 const end = performance.now() + budgetMs;
-for (let seed = first; seed < first + count && performance.now() < end; seed++) {
+const final = last ?? first + count - 1;
+for (let seed = first; seed <= final && performance.now() < end; seed += step) {
   const verdict = await runSchedule(seed, { strokes });
   parentPort?.postMessage(verdict);
   if (verdict.breaches.length > 0) break;

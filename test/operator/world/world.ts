@@ -65,6 +65,8 @@ export class World {
   /** Of the members' URLs. */
   scheme: "http" | "https" = "http";
   readonly tls: MountedTls;
+  /** Hears of a survivor that goes on alone, and what writes it has. */
+  onForceNew: (writes: readonly number[]) => void = () => {};
   #ids = 0x1000;
 
   constructor(api: FakeApi, time: VirtualTime, random: Prng, cluster: string) {
@@ -114,6 +116,12 @@ export class World {
     return id === undefined ? null : (this.lineages.get(id) ?? null);
   }
 
+  /** The container ends. */
+  stop(pod: string): void {
+    this.processes.delete(pod);
+    this.tls.forget(pod);
+  }
+
   newId(): string {
     return (++this.#ids).toString(16);
   }
@@ -148,7 +156,7 @@ export class World {
     const pods = this.api.store.all(POD) as Pod[];
     for (const [name, process] of this.processes) {
       const pod = pods.find(({ metadata }) => metadata.name === name);
-      if (pod?.metadata.uid !== process.podUid) this.processes.delete(name);
+      if (pod?.metadata.uid !== process.podUid) this.stop(name);
     }
     for (const pod of pods) this.#kubelet(pod);
     const claims = new Set(
@@ -162,7 +170,7 @@ export class World {
     const ref = { namespace: NAMESPACE, name };
     if (deletionTimestamp !== undefined) {
       if (!this.random.chance(0.3)) return;
-      this.processes.delete(name);
+      this.stop(name);
       this.api.store.delete(POD, ref, { preconditions: { uid }, gracePeriodSeconds: 0 });
       return;
     }
@@ -337,6 +345,7 @@ export class World {
     const lineage = new Lineage(clusterId, seat, this.random.fork(clusterId));
     lineage.entries.unshift(...(before?.entries.slice(0, disk.index) ?? []));
     this.lineages.set(clusterId, lineage);
+    this.onForceNew(lineage.writes);
     disk.identity = identityOf(clusterId, id, incarnation, nonce);
     disk.index = lineage.entries.length;
     process.phase = "Running";

@@ -1,0 +1,96 @@
+/** Jobs that back up and delete, and the store that they do it in: as fallible as the world, and each is finished by the next. */
+import { QUORATE_BACKUP } from "../../../operator/api/resources.ts";
+import type { QuorateBackup } from "../../../operator/api/gen/types.ts";
+import type { TransferResult } from "../../../operator/backup/transfer/result.ts";
+import type { Job } from "../../../operator/backup/objects.ts";
+import { dueJobs, endJob, flagOf } from "./jobs.ts";
+import type { Sandbox } from "./sandbox.ts";
+import { VERSION } from "./pod-status.ts";
+
+interface Stored {
+  readonly writes: readonly number[];
+  readonly result: TransferResult;
+}
+
+export class StoredBackups {
+  readonly #sandbox: Sandbox;
+  /** By the uid of the backup. */
+  readonly #stored = new Map<string, Stored>();
+  /** Of Jobs that are killed after they have done their work, and of those that fail before. */
+  killing = 0;
+  failing = 0;
+  /** Hears of what must never be. */
+  onBreach: (what: string) => void = () => {};
+
+  constructor(sandbox: Sandbox) {
+    this.#sandbox = sandbox;
+  }
+
+  start(): void {
+    const { api, time } = this.#sandbox;
+    const pass = (): void => {
+      for (const job of dueJobs(api, time, "backup"))
+        endJob(api, time, job, this.#end(job, "take"));
+      for (const job of dueJobs(api, time, "delete"))
+        endJob(api, time, job, this.#end(job, "remove"));
+      time.after(1_000, pass);
+    };
+    pass();
+  }
+
+  /** Uids of the backups that have a file. */
+  get uids(): readonly string[] {
+    return [...this.#stored.keys()];
+  }
+
+  /** Writes in the snapshot with this key; null: no backup stored it. */
+  read(key: string): readonly number[] | null {
+    for (const [uid, { writes }] of this.#stored) if (key.includes(uid)) return writes;
+    return null;
+  }
+
+  #end(job: Job, what: "take" | "remove"): TransferResult | null {
+    const { random } = this.#sandbox.world;
+    if (random.chance(this.failing))
+      return { kind: "failure", reason: "StoreUnreachable", message: "the store does not answer" };
+    const uid = flagOf(job, "backup-uid");
+    const result = what === "take" ? this.#take(uid) : this.#remove(uid);
+    return random.chance(this.killing) ? null : result;
+  }
+
+  /** An attempt that finds its own manifest tells it. */
+  #take(uid: string): TransferResult {
+    const found = this.#stored.get(uid);
+    if (found !== undefined) return found.result;
+    const { world } = this.#sandbox;
+    const lineage = [...world.lineages.values()].find(({ leader }) => leader !== null);
+    if (lineage === undefined)
+      return { kind: "failure", reason: "ClusterUnavailable", message: "no member has a leader" };
+    const result = {
+      kind: "backup",
+      uri: `s3://b/${uid}`,
+      member: lineage.leader ?? "",
+      revision: lineage.entries.length,
+      clusterId: lineage.clusterId,
+      serverVersion: VERSION,
+      authEnabled: false,
+      sizeBytes: 1,
+      storedBytes: 1,
+      sha256: "a".repeat(64),
+      verified: true,
+      seconds: 1,
+    } as const;
+    this.#stored.set(uid, { writes: lineage.writes, result });
+    return result;
+  }
+
+  /** Whoever keeps its object keeps its file. */
+  #remove(uid: string): TransferResult {
+    const backups = this.#sandbox.api.store.all(QUORATE_BACKUP) as unknown as QuorateBackup[];
+    const kept = backups.find(({ metadata }) => metadata.uid === uid);
+    if (kept !== undefined && kept.metadata.deletionTimestamp === undefined)
+      this.onBreach(`the file of ${kept.metadata.name} was removed, which nobody deletes`);
+    const deleted = this.#stored.delete(uid) ? 1 : 0;
+    return { kind: "delete", deleted };
+  }
+}

@@ -1,0 +1,127 @@
+/** Themes in which nothing is lost: sleep, volumes, certificates, what people ask for, a pause. */
+import {
+  PERSISTENT_VOLUME_CLAIM,
+  QUORATE_CLUSTER,
+  QUORATE_TASK,
+} from "../../../operator/api/resources.ts";
+import type { QuorateTask } from "../../../operator/api/gen/types.ts";
+import type { Claim } from "../../../operator/cluster/objects.ts";
+import { CLUSTER } from "./sandbox.ts";
+import type { Scene, Theme } from "./themes.ts";
+import { ROTATE_ANNOTATION } from "../../../operator/cluster/operation/authority.ts";
+import { NAMESPACE } from "./world.ts";
+
+/** `replicas: 0`, and after a while not any more. */
+export const sleep: Theme = {
+  name: "sleep",
+  strokes: [
+    ({ chaos, random, sandbox }) => {
+      chaos.scaleTo(0);
+      sandbox.time.after(random.between(1_000, 60_000), () => {
+        if (chaos.replicas === 0) chaos.scaleTo(random.chance(0.5) ? 3 : 5);
+      });
+    },
+  ],
+  tidy: ({ chaos }) => {
+    if (chaos.replicas === 0) chaos.scaleTo(3);
+  },
+};
+
+const SIZES = ["8Gi", "16Gi", "32Gi", "64Gi"] as const;
+
+export const volumes: Theme = {
+  name: "volumes",
+  strokes: [
+    ({ sandbox, chaos }) => {
+      const at = SIZES.findIndex((size) => size === sandbox.cluster.spec.storage.size);
+      const size = SIZES[at + 1];
+      if (size === undefined) return;
+      chaos.note(`volumes of ${size}`);
+      sandbox.edit({ storage: { size } });
+    },
+    fillUp,
+  ],
+  missing: ({ sandbox }) => {
+    const { size } = sandbox.cluster.spec.storage;
+    const claims = sandbox.api.store.all(PERSISTENT_VOLUME_CLAIM) as Claim[];
+    const small = claims.find(({ spec }) => spec?.resources?.requests?.storage !== size);
+    if (small !== undefined) return `${small.metadata.name} has not grown to ${size}`;
+    return alarmsLeft(sandbox.world.alarms);
+  },
+};
+
+/** Databases are as large as they may be, and most of it is history. */
+function fillUp({ sandbox, chaos, random }: Scene): void {
+  const { world } = sandbox;
+  for (const lineage of world.lineages.values()) {
+    if (lineage.leader === null) continue;
+    for (const { id } of lineage.seats) world.sizes.set(id, 98);
+    const seat = lineage.seats[random.between(0, lineage.seats.length)];
+    if (seat === undefined) return;
+    chaos.note(`NOSPACE of ${seat.name}`);
+    world.alarms.add(`NOSPACE ${seat.id}`);
+    return;
+  }
+}
+
+function alarmsLeft(alarms: ReadonlySet<string>): string | null {
+  return alarms.size === 0 ? null : `alarms: ${[...alarms].join(", ")}`;
+}
+
+/** One of what people ask for once, of a member that there is or is not. */
+function ask({ sandbox, chaos, random }: Scene): void {
+  const member = `${CLUSTER}-${random.between(0, 4)}`;
+  const action = [
+    { defragment: {} },
+    { moveLeader: {} },
+    { moveLeader: { to: member } },
+    { replaceMember: { member } },
+  ][random.between(0, 4)];
+  if (action === undefined) return;
+  const name = `task-${chaos.log.length}`;
+  chaos.note(`${name}: ${JSON.stringify(action)}`);
+  sandbox.task(name, { ...action, ttlSecondsAfterFinished: random.chance(0.5) ? 10 : 3_600 });
+}
+
+export const tasks: Theme = {
+  name: "tasks",
+  strokes: [ask, ask, fillUp],
+  missing: ({ sandbox }) => tasksLeft(sandbox) ?? alarmsLeft(sandbox.world.alarms),
+};
+
+export function tasksLeft({ api }: Scene["sandbox"]): string | null {
+  const all = api.store.all(QUORATE_TASK) as unknown as QuorateTask[];
+  const open = all.find(({ status }) => !["Complete", "Failed"].includes(status?.phase ?? ""));
+  return open === undefined ? null : `${open.metadata.name}: ${open.status?.message ?? "unseen"}`;
+}
+
+export const certificates: Theme = {
+  name: "certificates",
+  spec: { unsafe: { plaintext: false }, tls: { authorityOverlap: "30s" } },
+  strokes: [
+    ({ sandbox, chaos, random }) => {
+      const word = String(random.between(1, 3));
+      chaos.note(`rotate the authority: ${word}`);
+      const metadata = { annotations: { [ROTATE_ANNOTATION]: word } };
+      const ref = { namespace: NAMESPACE, name: CLUSTER };
+      sandbox.api.store.mergePatch(QUORATE_CLUSTER, ref, { metadata }, "person");
+    },
+  ],
+  missing: ({ sandbox }) => {
+    const word = sandbox.cluster.metadata.annotations?.[ROTATE_ANNOTATION] ?? null;
+    const { rotated, operation } = sandbox.journal ?? { rotated: null, operation: null };
+    return rotated === word && operation === null ? null : `rotated ${rotated}, asked ${word}`;
+  },
+};
+
+export const pause: Theme = {
+  name: "pause",
+  strokes: [
+    ({ sandbox, chaos, random }) => {
+      chaos.note("paused");
+      sandbox.edit({ paused: true });
+      sandbox.time.after(random.between(1_000, 60_000), () => sandbox.edit({ paused: false }));
+    },
+  ],
+  tidy: ({ sandbox }) => sandbox.edit({ paused: false }),
+};

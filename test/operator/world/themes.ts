@@ -1,0 +1,54 @@
+/** What a history is about, beside members that come and go: each theme has its own strokes, and its own idea of an end. */
+import type { Prng } from "../../../src/base/prng.ts";
+import type { QuorateClusterSpec } from "../../../operator/api/gen/types.ts";
+import type { Chaos } from "./chaos.ts";
+import type { Judges } from "./judges.ts";
+import type { Sandbox } from "./sandbox.ts";
+import { backups } from "./theme-backups.ts";
+import { certificates, pause, sleep, tasks, volumes } from "./themes-of-care.ts";
+import { deletion, quorum, restore } from "./themes-of-loss.ts";
+
+export interface Scene {
+  readonly sandbox: Sandbox;
+  readonly judges: Judges;
+  readonly chaos: Chaos;
+  readonly random: Prng;
+}
+
+export interface Theme {
+  readonly name: string;
+  readonly spec?: Partial<QuorateClusterSpec>;
+  /** Before the operators begin. */
+  readonly prepare?: (scene: Scene) => void;
+  readonly strokes: readonly ((scene: Scene) => void)[];
+  /** After the last stroke, while the operators still have it hard. */
+  readonly finale?: (scene: Scene) => Promise<void>;
+  /** Once it is quiet: what a person would put right. */
+  readonly tidy?: (scene: Scene) => void;
+  /** What has not come about yet, although all members are well; null: nothing. */
+  readonly missing?: (scene: Scene) => string | null;
+}
+
+const members: Theme = { name: "members", strokes: [] };
+
+const THEMES: readonly Theme[] = [
+  members,
+  sleep,
+  volumes,
+  tasks,
+  members,
+  certificates,
+  pause,
+  restore,
+  quorum,
+  backups,
+  deletion,
+];
+
+export function themeOf(seed: number): Theme {
+  return THEMES[seed % THEMES.length] ?? members;
+}
+
+export function themeNamed(name: string): Theme {
+  return THEMES.find((theme) => theme.name === name) ?? members;
+}
