@@ -63,8 +63,8 @@ export interface AdminTls {
 export interface AdminAccess {
   readonly members: readonly MemberAddress[];
   readonly tls: AdminTls | null;
-  /** For where certificates do not name us; null: there is none. */
-  readonly rootPassword: string | null;
+  /** Of root, for where certificates do not name us: one of them, in this order, if the members ask for any. */
+  readonly rootPasswords: readonly string[];
 }
 
 /**

@@ -25,7 +25,7 @@ export class MemberAdmins implements AdminPool {
   readonly #held = new Map<string, Held>();
 
   reach(cluster: string, access: AdminAccess): Admin {
-    const digest = digestOf([access.tls, access.rootPassword]);
+    const digest = digestOf([access.tls, access.rootPasswords]);
     const held = this.#held.get(cluster);
     if (held !== undefined && held.digest === digest) {
       held.admin.locate(access);
@@ -57,7 +57,8 @@ function idOf(text: string): bigint {
 
 export class MemberAdmin implements Admin {
   #access: AdminAccess;
-  #client: Client | null = null;
+  /** Null: nothing was asked yet, or since the password that was used is none any more. */
+  #client: Promise<Client> | null = null;
 
   constructor(access: AdminAccess) {
     this.#access = access;
@@ -67,16 +68,19 @@ export class MemberAdmin implements Admin {
   locate(access: AdminAccess): void {
     this.#access = access;
     if (access.members.length === 0) this.close();
-    else this.#client?.setEndpoints(access.members.map(({ client }) => client));
+    else
+      void this.#client
+        ?.then((client) => client.setEndpoints(access.members.map((member) => member.client)))
+        .catch(() => {});
   }
 
   close(): void {
-    this.#client?.close();
+    void this.#client?.then((client) => client.close()).catch(() => {});
     this.#client = null;
   }
 
   async members(): ReturnType<Admin["members"]> {
-    const list = await this.#calls().cluster.list();
+    const list = await this.#ask(({ cluster }) => cluster.list());
     return list.map(({ id, name, peerUrls, isLearner }) => ({
       id: hex(id),
       name,
@@ -86,13 +90,13 @@ export class MemberAdmin implements Admin {
   }
 
   async addLearner(peerUrl: string): Promise<string> {
-    const member = await this.#calls().cluster.add([peerUrl], { learner: true });
+    const member = await this.#ask(({ cluster }) => cluster.add([peerUrl], { learner: true }));
     return hex(member.id);
   }
 
   async promote(id: string): Promise<boolean> {
     try {
-      await this.#calls().cluster.promote(idOf(id));
+      await this.#ask(({ cluster }) => cluster.promote(idOf(id)));
       return true;
     } catch (thrown) {
       if (thrown instanceof ClientError && thrown.is("learnerNotReady")) return false;
@@ -103,20 +107,20 @@ export class MemberAdmin implements Admin {
 
   async remove(id: string): Promise<void> {
     try {
-      await this.#calls().cluster.remove(idOf(id));
+      await this.#ask(({ cluster }) => cluster.remove(idOf(id)));
     } catch (thrown) {
       if (!(thrown instanceof ClientError && thrown.is("memberNotFound"))) throw thrown;
     }
   }
 
   async moveLeader(from: string, targetId: string): Promise<void> {
-    const { maintenance } = this.#calls();
-    await maintenance.moveLeader(idOf(targetId), { endpoint: this.#endpoint(from) });
+    const endpoint = this.#endpoint(from);
+    await this.#ask(({ maintenance }) => maintenance.moveLeader(idOf(targetId), { endpoint }));
   }
 
   async status(member: string): Promise<MemberState> {
-    const { maintenance } = this.#calls();
-    const found = await maintenance.status({ endpoint: this.#endpoint(member) });
+    const endpoint = this.#endpoint(member);
+    const found = await this.#ask(({ maintenance }) => maintenance.status({ endpoint }));
     const { header } = found;
     if (header === null) throw new ClientError("internal", "the status has no header");
     return {
@@ -137,19 +141,19 @@ export class MemberAdmin implements Admin {
   }
 
   async readThrough(member: string): Promise<number> {
-    const { kv } = this.#calls();
-    return (await kv.range(CANARY, { endpoint: this.#endpoint(member) })).revision;
+    const endpoint = this.#endpoint(member);
+    return (await this.#ask(({ kv }) => kv.range(CANARY, { endpoint }))).revision;
   }
 
   async hashKv(member: string, revision: number): ReturnType<Admin["hashKv"]> {
-    const { maintenance } = this.#calls();
     const options = { endpoint: this.#endpoint(member), revision, timeoutMs: LONG_MS };
-    const { hash, compactRevision, hashRevision } = await maintenance.hashKv(options);
+    const found = await this.#ask(({ maintenance }) => maintenance.hashKv(options));
+    const { hash, compactRevision, hashRevision } = found;
     return { hash, compactRevision, revision: hashRevision };
   }
 
   async alarms(): Promise<readonly RaisedAlarm[]> {
-    const raised = await this.#calls().maintenance.alarms();
+    const raised = await this.#ask(({ maintenance }) => maintenance.alarms());
     return raised.flatMap(({ memberId, alarm }): RaisedAlarm[] => {
       if (alarm === AlarmType.nospace) return [{ memberId: hex(memberId), alarm: "NOSPACE" }];
       return alarm === AlarmType.corrupt ? [{ memberId: hex(memberId), alarm: "CORRUPT" }] : [];
@@ -158,36 +162,31 @@ export class MemberAdmin implements Admin {
 
   async disarm({ memberId, alarm }: RaisedAlarm): Promise<void> {
     const type = alarm === "NOSPACE" ? AlarmType.nospace : AlarmType.corrupt;
-    await this.#calls().maintenance.disarm({ memberId: idOf(memberId), alarm: type });
+    const raised = { memberId: idOf(memberId), alarm: type };
+    await this.#ask(({ maintenance }) => maintenance.disarm(raised));
   }
 
   async compact(revision: number): Promise<void> {
     try {
-      await this.#calls().kv.compact(revision);
+      await this.#ask(({ kv }) => kv.compact(revision));
     } catch (thrown) {
       if (!(thrown instanceof ClientError && thrown.is("compacted"))) throw thrown;
     }
   }
 
   async defragment(member: string): Promise<void> {
-    const { maintenance } = this.#calls();
-    await maintenance.defragment({ endpoint: this.#endpoint(member), timeoutMs: LONG_MS });
+    const options = { endpoint: this.#endpoint(member), timeoutMs: LONG_MS };
+    await this.#ask(({ maintenance }) => maintenance.defragment(options));
   }
 
   async authEnabled(): Promise<boolean> {
-    return (await this.#calls().auth.status()).enabled;
+    return (await this.#ask(({ auth }) => auth.status())).enabled;
   }
 
   async secureRoot(password: string): Promise<void> {
-    const { auth } = this.#calls();
-    const isThere = (await auth.users()).includes("root");
-    if (!isThere) await auth.addUser("root", password);
-    if (!(await auth.roles()).includes("root")) await auth.addRole("root");
-    if (!(await auth.rolesOf("root")).includes("root")) await auth.grantRole("root", "root");
-    const { enabled } = await auth.status();
-    // Last of all: whoever calls with the old password is nobody afterwards.
-    if (isThere) await auth.changePassword("root", password);
-    if (!enabled) await auth.enable();
+    await this.#ask(({ auth }) => secure(auth, password));
+    // It may have been logged in with another one, which is none any more.
+    this.close();
   }
 
   async boot(member: string): Promise<BootReport> {
@@ -203,17 +202,65 @@ export class MemberAdmin implements Admin {
     return address.client;
   }
 
-  #calls(): Client {
-    const { tls, members, rootPassword } = this.#access;
-    this.#client ??= new Client({
+  /** With a password that is none any more, the next one who asks looks for another. */
+  async #ask<T>(act: (client: Client) => Promise<T>): Promise<T> {
+    const asked = (this.#client ??= this.#opening());
+    try {
+      return await act(await asked);
+    } catch (thrown) {
+      const isStale = thrown instanceof ClientError && thrown.is("authFailed");
+      if (isStale && this.#client === asked) this.close();
+      throw thrown;
+    }
+  }
+
+  /** What could not be opened is not kept. */
+  #opening(): Promise<Client> {
+    const opening = this.#open();
+    opening.catch(() => {
+      if (this.#client === opening) this.#client = null;
+    });
+    return opening;
+  }
+
+  /** Of several passwords the one that members take. Rejects as members do where it is none of them. */
+  async #open(): Promise<Client> {
+    const { rootPasswords } = this.#access;
+    const last = rootPasswords.at(-1) ?? null;
+    for (const password of rootPasswords.slice(0, -1)) {
+      const client = this.#build(password);
+      try {
+        await client.auth.status();
+        return client;
+      } catch (thrown) {
+        client.close();
+        if (!(thrown instanceof ClientError && thrown.is("authFailed"))) throw thrown;
+      }
+    }
+    return this.#build(last);
+  }
+
+  #build(password: string | null): Client {
+    const { tls, members } = this.#access;
+    return new Client({
       endpoints: members.map(({ client }) => client),
       ...(tls === null ? {} : { tls }),
-      ...(rootPassword === null ? {} : { user: { name: "root", password: rootPassword } }),
+      ...(password === null ? {} : { user: { name: "root", password } }),
       timeoutMs: CALL_MS,
       attemptTimeoutMs: ATTEMPT_MS,
     });
-    return this.#client;
   }
+}
+
+async function secure(auth: Client["auth"], password: string): Promise<void> {
+  const isThere = (await auth.users()).includes("root");
+  if (!isThere) await auth.addUser("root", password);
+  if (!(await auth.roles()).includes("root")) await auth.addRole("root");
+  if (!(await auth.rolesOf("root")).includes("root")) await auth.grantRole("root", "root");
+  const { enabled } = await auth.status();
+  // Last of all: whoever calls with the old password is nobody afterwards.
+  if (isThere) await auth.changePassword("root", password);
+  if (!enabled) await auth.enable();
 }
 
 function fetchText(url: URL): Promise<string> {

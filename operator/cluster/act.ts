@@ -29,7 +29,7 @@ import { FINALIZER } from "./deletion.ts";
 import { isOwned } from "./drift.ts";
 import type { Facts } from "./facts.ts";
 import type { Journal } from "./journal.ts";
-import { leafSecret, madeAuthority, turnedAuthority } from "./issue.ts";
+import { leafSecret, madeAuthority, passwordSecret, turnedAuthority } from "./issue.ts";
 import { JOURNAL_KEY, JOURNAL_REVISION, type Observer, readBootFiles } from "./observe.ts";
 import type { RestorePort } from "./restore-port.ts";
 import { clusterNames } from "./names.ts";
@@ -240,6 +240,17 @@ async function actOnObjects(actor: Actor, action: ObjectAction): Promise<void> {
       const { resource, object } = leafSecret(facts, action.leaf);
       await assertOurs(actor, resource, object);
       await kube.apply(resource, object);
+      return;
+    }
+    case "notePasswords": {
+      const { object } = passwordSecret(facts.cluster, action.passwords);
+      const read = facts.secrets.get(object.metadata.name);
+      await assertOurs(actor, SECRET, object);
+      if (read === undefined) await kube.create(SECRET, object);
+      else {
+        object.metadata.resourceVersion = read.metadata.resourceVersion ?? "";
+        await kube.update(SECRET, object);
+      }
       return;
     }
     case "markPod": {

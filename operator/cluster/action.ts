@@ -70,6 +70,8 @@ export type Action =
   | { readonly kind: "compact"; readonly revision: number; readonly afterwards: Journal }
   | { readonly kind: "defragment"; readonly member: string; readonly afterwards: Journal }
   | { readonly kind: "secureRoot"; readonly afterwards: Journal }
+  /** What root's password may be from now on, for whoever logs in after this. */
+  | { readonly kind: "notePasswords"; readonly passwords: readonly string[] }
   | { readonly kind: "taskStatus"; readonly task: string; readonly changes: TaskProgress }
   | { readonly kind: "deleteTask"; readonly task: string; readonly uid: string }
   | { readonly kind: "finalizer"; readonly present: boolean }

@@ -88,8 +88,8 @@ export function secretNames(cluster: string, spec: DefaultedClusterSpec): readon
     sourceOf(cluster, "peer", spec.tls?.peer.issuer),
     spec.auth?.rootSecretRef.name ?? null,
   ].filter((name) => name !== null);
-  const { authority, serverTls, peerTls, clientTls, operatorTls } = called;
-  return [authority, serverTls, peerTls, clientTls, operatorTls, ...given];
+  const { authority, serverTls, peerTls, clientTls, operatorTls, operatorAuth } = called;
+  return [authority, serverTls, peerTls, clientTls, operatorTls, operatorAuth, ...given];
 }
 
 export function textOf(secret: Secret | undefined, key: string): string | null {

@@ -85,7 +85,7 @@ export function clusterController(restores: RestorePorts): ControllerDefinition 
         entropy: () => randomUUID(),
         onAction: ({ namespace, name }, action) => {
           if (action.kind === "settled" || action.kind === "wait") return;
-          logger.info({ cluster: `${namespace}/${name}`, ...told(action) }, "a step");
+          logger.info({ cluster: `${namespace}/${name}`, ...describeAction(action) }, "a step");
         },
       };
       return {
@@ -100,7 +100,7 @@ export function clusterController(restores: RestorePorts): ControllerDefinition 
 }
 
 /** For the log: what is done, and to whom; never what a Secret holds. */
-function told(action: Action): Record<string, unknown> {
+export function describeAction(action: Action): Record<string, unknown> {
   switch (action.kind) {
     case "journal": {
       const { operation, revision } = action.document;
@@ -114,6 +114,9 @@ function told(action: Action): Record<string, unknown> {
       };
     case "issue":
       return { action: action.kind, secret: action.leaf.secret };
+    case "notePasswords":
+      // How many: a log is read by more people than a Secret.
+      return { action: action.kind, passwords: action.passwords.length };
     case "compact":
     case "defragment":
     case "secureRoot": {

@@ -1,4 +1,4 @@
-/** Makes authorities and certificates, and writes them into Secrets. */
+/** The Secrets that the operator fills: authorities, certificates, passwords. */
 import type { X509Certificate } from "node:crypto";
 import { present, unreachable } from "../../src/base/assert.ts";
 import { Authority } from "../../src/x509/authority.ts";
@@ -9,6 +9,7 @@ import { type Leaf, type Pair, bundleOf, lostAuthority, pairOf, textOf } from ".
 import { owned } from "./component/owned.ts";
 import type { Facts } from "./facts.ts";
 import { clusterNames } from "./names.ts";
+import { PASSWORDS_KEY } from "./operation/auth.ts";
 
 const DAY_MS = 86_400_000;
 const AUTHORITY_DAYS = 3_650;
@@ -61,6 +62,15 @@ function authoritySecret(
   texts: Readonly<Record<string, string>>,
 ): AppliedObject {
   return secretOf(cluster, clusterNames(cluster.metadata.name).authority, "Opaque", texts);
+}
+
+/** What root's password may be. */
+export function passwordSecret(
+  cluster: QuorateCluster,
+  passwords: readonly string[],
+): AppliedObject {
+  const texts = { [PASSWORDS_KEY]: JSON.stringify(passwords) };
+  return secretOf(cluster, clusterNames(cluster.metadata.name).operatorAuth, "Opaque", texts);
 }
 
 /** The leaf, made, taken over or as it is, with what is trusted beside it. */

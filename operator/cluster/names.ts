@@ -30,6 +30,7 @@ export interface ClusterNames {
   readonly peerTls: string;
   readonly clientTls: string;
   readonly operatorTls: string;
+  readonly operatorAuth: string;
 }
 
 export function clusterNames(name: string): ClusterNames {
@@ -44,6 +45,7 @@ export function clusterNames(name: string): ClusterNames {
     peerTls: `${name}-peer-tls`,
     clientTls: `${name}-client-tls`,
     operatorTls: `${name}-operator-tls`,
+    operatorAuth: `${name}-operator-auth`,
   };
 }
 

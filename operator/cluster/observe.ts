@@ -43,6 +43,7 @@ import {
   restoreJobName,
 } from "./names.ts";
 import type { Claim, ConfigMap, Node, Pod, Secret, StatefulSet } from "./objects.ts";
+import { rootPasswords } from "./operation/auth.ts";
 import type { RestorePorts, RestoreProgress } from "./restore-port.ts";
 import { expandableClasses, strandedClaims } from "./volumes.ts";
 
@@ -284,9 +285,7 @@ function accessOf(
   const spec = journal?.document.adopted.spec;
   // A certificate that names root is enough, and does not change with the password.
   const isNamed = tls !== null && spec?.tls?.client.mode !== "Server";
-  const rootSecret = isNamed ? undefined : spec?.auth?.rootSecretRef.name;
-  const password = rootSecret === undefined ? null : textOf(secrets.get(rootSecret), "password");
-  return { members, tls, rootPassword: password };
+  return { members, tls, rootPasswords: isNamed ? [] : rootPasswords(secrets, name, spec) };
 }
 
 type MemberAnswers = Pick<Facts, "members" | "memberList" | "alarms">;

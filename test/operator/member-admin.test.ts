@@ -11,7 +11,7 @@ function accessTo(cell: BootCell, ...places: readonly number[]): AdminAccess {
     const { name, clientUrl } = cell.member(at);
     return { name, client: clientUrl, probe: cell.probe(at) };
   });
-  return { members, tls: null, rootPassword: null };
+  return { members, tls: null, rootPasswords: [] };
 }
 
 describe("the port to members", () => {
@@ -73,13 +73,17 @@ describe("the port to members", () => {
         const open = admins.reach("kv", access);
         assert.equal(await open.authEnabled(), false);
         await open.secureRoot("first");
-        const first = admins.reach("kv", { ...access, rootPassword: "first" });
+        const first = admins.reach("kv", { ...access, rootPasswords: ["first"] });
         assert.equal(await first.authEnabled(), true);
         await first.secureRoot("second");
-        const second = admins.reach("kv", { ...access, rootPassword: "second" });
+        const second = admins.reach("kv", { ...access, rootPasswords: ["second"] });
         assert.equal((await second.members()).length, 1);
-        const wrong = admins.reach("kv", { ...access, rootPassword: "first" });
+        const wrong = admins.reach("kv", { ...access, rootPasswords: ["first"] });
         await assert.rejects(wrong.members(), /authentication failed/);
+        const unsure = { ...access, rootPasswords: ["first", "second", "third"] };
+        assert.equal((await admins.reach("kv", unsure).members()).length, 1, "it is the second");
+        await admins.reach("kv", unsure).secureRoot("third");
+        assert.equal((await admins.reach("kv", unsure).members()).length, 1, "and then the third");
       } finally {
         admins.close();
       }
@@ -90,7 +94,7 @@ describe("the port to members", () => {
     const admins = new MemberAdmins();
     const address = { name: "m0", client: "http://127.0.0.1:1", probe: "http://127.0.0.1:1" };
     try {
-      const admin = admins.reach("kv", { members: [address], tls: null, rootPassword: null });
+      const admin = admins.reach("kv", { members: [address], tls: null, rootPasswords: [] });
       await assert.rejects(admin.members());
       await assert.rejects(admin.boot("m0"), /ECONNREFUSED/);
       await assert.rejects(admin.boot("m7"), /m7 has no address/);

@@ -104,6 +104,17 @@ const MUTANTS: readonly Mutant[] = [
     rule: /TLS/,
   },
   {
+    claim: "a password is forgotten before the next one is set",
+    edits: [
+      [
+        "operator/cluster/operation/auth.ts",
+        "passwords: [...noted, password] }",
+        "passwords: [password] }",
+      ],
+    ],
+    rule: /convergence/,
+  },
+  {
     claim: "a backup goes, and what it stored stays",
     edits: [
       [

@@ -1,18 +1,55 @@
-/** Root's password comes from a Secret, and is set again when that changes: through the API, never at a start. Pure. */
+/**
+ * Root's password comes from a Secret, and is set again when that changes: through the API, never at a start. Where certificates
+ * do not name the operator it needs the one before to set the next. So a Secret of its own holds what the password may be: the
+ * next is noted there before it is set, and the ones before are forgotten after it was. Pure.
+ */
+import type { DefaultedClusterSpec } from "../../api/gen/types.ts";
 import type { Action } from "../action.ts";
 import { textOf } from "../certificates.ts";
+import type { Facts } from "../facts.ts";
 import { revised } from "../journal.ts";
+import { clusterNames } from "../names.ts";
+import type { Secret } from "../objects.ts";
 import type { View } from "../view.ts";
+
+/** In the operator's own Secret: a list, as JSON. */
+export const PASSWORDS_KEY = "passwords";
 
 export function planAuth(view: View): Action | null {
   const { auth } = view.spec;
   if (auth === undefined || view.memberList === null) return null;
-  const secret = view.facts.secrets.get(auth.rootSecretRef.name);
+  const { secrets, cluster } = view.facts;
+  const secret = secrets.get(auth.rootSecretRef.name);
   const password = textOf(secret, "password");
   if (secret === undefined || password === null || password === "") return null;
+  const noted = notedPasswords(secrets, cluster.metadata.name);
+  if (!noted.includes(password)) return { kind: "notePasswords", passwords: [...noted, password] };
   const mark = `${secret.metadata.uid ?? ""}/${secret.metadata.resourceVersion ?? ""}`;
-  if (mark === view.journal.rootPassword) return null;
-  return { kind: "secureRoot", afterwards: revised(view.journal, { rootPassword: mark }) };
+  if (mark !== view.journal.rootPassword)
+    return { kind: "secureRoot", afterwards: revised(view.journal, { rootPassword: mark }) };
+  return noted.length === 1 ? null : { kind: "notePasswords", passwords: [password] };
+}
+
+/** What root's password may be, the likeliest first: what was noted, and what a person has put into the Secret. */
+export function rootPasswords(
+  secrets: Facts["secrets"],
+  cluster: string,
+  spec: DefaultedClusterSpec | undefined,
+): readonly string[] {
+  const name = spec?.auth?.rootSecretRef.name;
+  const given = name === undefined ? null : textOf(secrets.get(name), "password");
+  const all = [...notedPasswords(secrets, cluster), given ?? ""];
+  return [...new Set(all)].filter((password) => password !== "");
+}
+
+function notedPasswords(secrets: ReadonlyMap<string, Secret>, cluster: string): readonly string[] {
+  const text = textOf(secrets.get(clusterNames(cluster).operatorAuth), PASSWORDS_KEY);
+  try {
+    const noted: unknown = JSON.parse(text ?? "[]");
+    return Array.isArray(noted) ? noted.filter((each) => typeof each === "string") : [];
+  } catch {
+    return [];
+  }
 }
 
 /** What keeps authentication from being turned on; null: nothing. */

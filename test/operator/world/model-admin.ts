@@ -182,11 +182,15 @@ class ModelAdmin implements Admin {
   }
 
   authEnabled(): Promise<boolean> {
-    return this.#call("authEnabled", () => false);
+    return this.#call("authEnabled", () => this.#world.rootPassword !== null);
   }
 
   secureRoot(password: string): Promise<void> {
-    return this.#call("secureRoot", () => void this.#world.care.push(`root ${password}`));
+    return this.#call("secureRoot", () => {
+      this.#leading();
+      this.#world.care.push(`root ${password}`);
+      this.#world.rootPassword = password;
+    });
   }
 
   boot(member: string): Promise<BootReport> {
@@ -199,9 +203,19 @@ class ModelAdmin implements Admin {
 
   async #call<T>(call: string, act: () => T): Promise<T> {
     await this.#hook(call, "before");
+    if (!call.startsWith("boot ")) this.#login();
     const answer = act();
     await this.#hook(call, "after");
     return answer;
+  }
+
+  /** With a certificate that names root, or one of the passwords. */
+  #login(): void {
+    const { rootPassword } = this.#world;
+    const { tls, rootPasswords } = this.#access;
+    const isNamed = tls !== null && rootPasswords.length === 0;
+    if (rootPassword !== null && !isNamed && !rootPasswords.includes(rootPassword))
+      throw new ConsensusError("etcdserver: authentication failed, invalid user ID or password");
   }
 
   #refusal(member: string): string | null {

@@ -3,9 +3,10 @@ import {
   PERSISTENT_VOLUME_CLAIM,
   QUORATE_CLUSTER,
   QUORATE_TASK,
+  SECRET,
 } from "../../../operator/api/resources.ts";
 import type { QuorateTask } from "../../../operator/api/gen/types.ts";
-import type { Claim } from "../../../operator/cluster/objects.ts";
+import type { Claim, Secret } from "../../../operator/cluster/objects.ts";
 import { CLUSTER } from "./sandbox.ts";
 import type { Scene, Theme } from "./themes.ts";
 import { ROTATE_ANNOTATION } from "../../../operator/cluster/operation/authority.ts";
@@ -113,6 +114,32 @@ export const certificates: Theme = {
     return rotated === word && operation === null ? null : `rotated ${rotated}, asked ${word}`;
   },
 };
+
+/** Root's password, changed while it is being set; members ask everybody for it. */
+export const passwords: Theme = {
+  name: "passwords",
+  spec: { auth: { rootSecretRef: { name: "root" } } },
+  prepare: (scene) => setPassword(scene, "0"),
+  strokes: [
+    (scene) => {
+      const { chaos } = scene;
+      chaos.note("another password");
+      setPassword(scene, String(chaos.log.length));
+    },
+  ],
+  missing: ({ sandbox }) => {
+    const wanted = sandbox.api.store.get(SECRET, { namespace: NAMESPACE, name: "root" });
+    const has = Buffer.from(sandbox.world.rootPassword ?? "").toString("base64");
+    return (wanted as Secret | null)?.data?.["password"] === has ? null : `root has ${has}`;
+  },
+};
+
+function setPassword({ sandbox }: Scene, password: string): void {
+  const data = { password: Buffer.from(password).toString("base64") };
+  const metadata = { name: "root", namespace: NAMESPACE };
+  const object = { apiVersion: "v1", kind: "Secret", metadata, data };
+  sandbox.api.store.apply(SECRET, object, "person");
+}
 
 export const pause: Theme = {
   name: "pause",

@@ -5,7 +5,7 @@ import type { Chaos } from "./chaos.ts";
 import type { Judges } from "./judges.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { backups } from "./theme-backups.ts";
-import { certificates, pause, sleep, tasks, volumes } from "./themes-of-care.ts";
+import { certificates, passwords, pause, sleep, tasks, volumes } from "./themes-of-care.ts";
 import { deletion, quorum, restore } from "./themes-of-loss.ts";
 
 export interface Scene {
@@ -38,6 +38,7 @@ const THEMES: readonly Theme[] = [
   tasks,
   members,
   certificates,
+  passwords,
   pause,
   restore,
   quorum,

@@ -62,6 +62,8 @@ export class World {
   readonly sizes: Map<string, number> = new Map();
   /** What was asked of members for their care, in order. */
   readonly care: string[] = [];
+  /** Of root; null: the members ask nobody who they are. */
+  rootPassword: string | null = null;
   /** Of the members' URLs. */
   scheme: "http" | "https" = "http";
   readonly tls: MountedTls;
