@@ -2,7 +2,8 @@
  * The Job that puts a snapshot on the volume of ordinal 0, for the operation that restores a cluster. It needs the volume to
  * itself: no pod of that ordinal may run. Made again with the same nonce it goes on where it was, or tells its result again.
  */
-import type { KubeApi, ObjectRef, OwnerReference } from "../kube/api.ts";
+import type { RestoreWork } from "../cluster/restore-port.ts";
+import type { KubeApi, ObjectRef } from "../kube/api.ts";
 import { type Attached, type TransferImage, attachPlace, buildJob } from "./job.ts";
 import type { Job } from "./objects.ts";
 import { type JobOutcome, judgeJob } from "./outcome.ts";
@@ -10,33 +11,10 @@ import { readJob } from "./reconcile-backup.ts";
 import type { Origin } from "./restore-source.ts";
 import type { FailureReason, RestoreResult } from "./transfer/result.ts";
 
-export interface RestoreJobInput {
-  readonly namespace: string;
-  /** Of the Job. */
-  readonly name: string;
-  readonly owner: OwnerReference;
-  readonly labels: Readonly<Record<string, string>>;
-  /** As the members' pods have it: a volume may be bound to where this one runs. */
-  readonly scheduling?: Readonly<Record<string, unknown>>;
+export interface RestoreJobInput extends RestoreWork {
   /** Of the members: what it writes is read by this version. */
   readonly image: TransferImage;
   readonly origin: Origin;
-  /** Claim of ordinal 0, and where its volume is mounted in members. */
-  readonly claimName: string;
-  readonly mountPath: string;
-  /** `--data-dir` of the members: a folder below `mountPath`. */
-  readonly dataDir: string;
-  /** Names this restore for ever: data that are there already are kept as `<dataDir>.before-<nonce>`. */
-  readonly nonce: string;
-  /** Whether data may be there; without it they are refused. */
-  readonly inPlace: boolean;
-  /** Name and peer URL of the member, as its pod will have them. */
-  readonly member: string;
-  readonly peerUrl: string;
-  /** `--initial-cluster-token` of the members. Restored ids come from it and the nonce: no two restores make the same cluster. */
-  readonly token: string;
-  /** Of the cluster from now on: what the fences say. */
-  readonly incarnation: number;
   readonly deadlineSeconds: number;
 }
 
@@ -56,7 +34,7 @@ export function buildRestoreJob(input: RestoreJobInput): Job {
     owner,
     image,
     labels,
-    scheduling: input.scheduling ?? {},
+    scheduling: input.scheduling,
     // It opens the store that it makes, with an index of every key in memory, as a member does.
     memoryLimit: null,
     deadlineSeconds: input.deadlineSeconds,

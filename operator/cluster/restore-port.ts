@@ -3,31 +3,39 @@ import type { Observation } from "../api/conditions.ts";
 import type { DefaultedImageSpec, QuorateBackup, RestoreSource } from "../api/gen/types.ts";
 import type { KubeApi, ObjectRef, OwnerReference } from "../kube/api.ts";
 
-/** Everything that the Job has to know; made again from the journal at any time, and the same then. */
-export interface RestoreOrder {
+/** What the Job is and does, wherever its source and its image come from. */
+export interface RestoreWork {
   readonly namespace: string;
   /** Of the Job. */
   readonly name: string;
   readonly owner: OwnerReference;
   readonly labels: Readonly<Record<string, string>>;
+  /** Of the pod's spec, as the members' pods have it: a new volume is bound to where this one runs. */
+  readonly scheduling: Readonly<Record<string, unknown>>;
+  /** Claim of ordinal 0, and where its volume is mounted in members. */
+  readonly claimName: string;
+  readonly mountPath: string;
+  /** `--data-dir` of the members: a folder below `mountPath`. */
+  readonly dataDir: string;
+  /** Names this restore for ever: data that are there already are kept as `<dataDir>.before-<nonce>`. */
+  readonly nonce: string;
+  /** Whether data may be there; without it they are refused. */
+  readonly inPlace: boolean;
+  /** Name and peer URL of the member, as its pod will have them. */
+  readonly member: string;
+  readonly peerUrl: string;
+  /** `--initial-cluster-token` of the members. Restored ids come from it and the nonce: no two restores make the same cluster. */
+  readonly token: string;
+  /** That the restored member belongs to: what the fences say from then on. */
+  readonly incarnation: number;
+}
+
+/** Everything that has to be known to make the Job; made again from the journal at any time, and the same then. */
+export interface RestoreOrder extends RestoreWork {
   readonly source: RestoreSource;
   /** Of the members, with its tag. */
   readonly image: string;
   readonly pull: DefaultedImageSpec;
-  /** Of ordinal 0, where its volume is mounted in members, and the member's folder on it. */
-  readonly claimName: string;
-  readonly mountPath: string;
-  readonly dataDir: string;
-  /** Names this restore for ever. */
-  readonly nonce: string;
-  /** Data that are there are put aside; without it they are refused. */
-  readonly inPlace: boolean;
-  readonly member: string;
-  readonly peerUrl: string;
-  /** `--initial-cluster-token` of the members. */
-  readonly token: string;
-  /** That the restored member belongs to. */
-  readonly incarnation: number;
 }
 
 export type RestoreProgress =

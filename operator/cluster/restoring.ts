@@ -1,6 +1,7 @@
 /** What a restore has made and deleted: the disk of ordinal 0 and the Job that fills it. */
 import { present, unreachable } from "../../src/base/assert.ts";
 import { PERSISTENT_VOLUME_CLAIM } from "../api/resources.ts";
+import type { PodTemplateSpec } from "../api/gen/types.ts";
 import type { KubeApi } from "../kube/api.ts";
 import type { Action } from "./action.ts";
 import { DATA_DIR, MEMBER_DIR } from "./component/layout.ts";
@@ -45,6 +46,22 @@ export async function performRestore(
   }
 }
 
+/** Of a pod's spec: what says where it may run, on its own. */
+const PLACEMENT = [
+  "nodeSelector",
+  "affinity",
+  "tolerations",
+  "schedulerName",
+  "priorityClassName",
+  "runtimeClassName",
+] as const;
+
+function placementOf(template: PodTemplateSpec | undefined): RestoreOrder["scheduling"] {
+  const given: Readonly<Record<string, unknown>> = template?.spec ?? {};
+  const said = PLACEMENT.filter((field) => given[field] !== undefined);
+  return Object.fromEntries(said.map((field) => [field, given[field]]));
+}
+
 function orderOf(facts: Facts, journal: Journal, operation: RestoreOperation): RestoreOrder {
   const { cluster } = facts;
   const { name, namespace = "" } = cluster.metadata;
@@ -54,6 +71,7 @@ function orderOf(facts: Facts, journal: Journal, operation: RestoreOperation): R
     name: restoreJobName(name, operation.nonce),
     owner: ownerOf(cluster),
     labels: labelsOf(name),
+    scheduling: placementOf(adopted.spec.podTemplate),
     source: operation.source,
     image: imageOf(adopted.spec, latched),
     pull: adopted.spec.image,

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import {
+  JOB,
   PERSISTENT_VOLUME_CLAIM,
   POD,
   QUORATE_BACKUP,
@@ -9,6 +10,7 @@ import {
   STATEFUL_SET,
 } from "../../operator/api/resources.ts";
 import type { KubeObject } from "../../operator/kube/api.ts";
+import type { Job } from "../../operator/backup/objects.ts";
 import type { Claim } from "../../operator/cluster/objects.ts";
 import { NAMESPACE } from "./world/world.ts";
 import { Sandbox } from "./world/sandbox.ts";
@@ -226,6 +228,25 @@ describe("a restore", () => {
     await sandbox.time.until("restored", 10 * MINUTE, () => sandbox.isSettled(3));
     assert.ok([7, 8, 9].every((id) => lineageOf(sandbox).has(id)));
     assert.equal(voters(sandbox), 3);
+    stop.abort();
+    await sandbox.time.run(10);
+    await operating;
+  });
+
+  it("runs where the members may run: a new volume is bound to that place", async () => {
+    const sandbox = new Sandbox(28);
+    const stop = new AbortController();
+    shelve(sandbox);
+    const placed = { nodeSelector: { disk: "fast" }, tolerations: [{ key: "stores" }] };
+    const podTemplate = { spec: { ...placed, hostNetwork: true } };
+    sandbox.create({ replicas: 1, bootstrap: { restoreFrom: source }, podTemplate });
+    const operating = sandbox.operate(sandbox.reconciler(), stop.signal);
+    await sandbox.time.until("a Job", 2 * MINUTE, () => sandbox.api.store.all(JOB).length === 1);
+    const [job] = sandbox.api.store.all(JOB) as unknown as Job[];
+    const pod: Readonly<Record<string, unknown>> = job?.spec.template.spec ?? {};
+    const { nodeSelector, tolerations, hostNetwork } = pod;
+    assert.deepEqual({ nodeSelector, tolerations }, placed);
+    assert.equal(hostNetwork, undefined);
     stop.abort();
     await sandbox.time.run(10);
     await operating;
