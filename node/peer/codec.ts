@@ -52,6 +52,7 @@ export function fromWire(wire: RaftMessage, from: MemberId, to: MemberId): Messa
           makeEntry(entry.term as Term, entry.index as Index, toKind(entry.kind), entry.data),
         ),
         commit: kind.value.commit as Index,
+        quiet: kind.value.quiet,
       };
     case "propose":
       return {

@@ -51,9 +51,10 @@ export function describeMessage(message: Message): string {
 function describeDetails(message: Message): string {
   switch (message.kind) {
     case "append": {
-      const { previousIndex, previousTerm, entries, commit } = message;
+      const { previousIndex, previousTerm, entries, commit, quiet } = message;
       const after = `after=${previousIndex}/${previousTerm}`;
-      return `${after} entries=${describeEntries(entries)} commit=${commit}`;
+      const text = `${after} entries=${describeEntries(entries)} commit=${commit}`;
+      return quiet ? `${text} quiet` : text;
     }
     case "appendReply":
       if (!message.rejected) return `index=${message.index}`;

@@ -23,9 +23,12 @@ export function tickElection(core: Core): void {
 
 export function onAppend(core: Core, message: AppendMessage): void {
   const { log } = core;
-  const { previousIndex, entries, from } = message;
+  const { previousIndex, entries, from, quiet } = message;
   // Old news: what is committed agrees with every leader's log, now and later.
-  if (previousIndex < log.committed) return accept(core, from, log.committed);
+  if (previousIndex < log.committed) {
+    if (!quiet) accept(core, from, log.committed);
+    return;
+  }
   if (log.matches(previousIndex, message.previousTerm)) {
     const { length } = entries;
     if (length > 0) {
@@ -34,7 +37,8 @@ export function onAppend(core: Core, message: AppendMessage): void {
     }
     const last = log.merge(previousIndex, entries);
     log.commitTo(Math.min(message.commit, last) as Index);
-    return accept(core, from, last);
+    if (!quiet) accept(core, from, last);
+    return;
   }
   const hint = log.findConflict(Math.min(previousIndex, log.last) as Index, message.previousTerm);
   core.sendAfterSync.push({

@@ -14,6 +14,8 @@ export interface AppendMessage extends Envelope {
   readonly previousTerm: Term;
   readonly entries: readonly Entry[];
   readonly commit: Index;
+  /** The leader knows what an acknowledgement would say: only a refusal is answered. Never with entries. */
+  readonly quiet: boolean;
 }
 
 /** Answer to append. */

@@ -51,6 +51,7 @@ function sendAppend(core: Core, progress: Progress, slice: Slice): boolean {
     previousTerm: present(previousTerm, "found"),
     entries: wanted ? slice.entries : [],
     commit: log.committed,
+    quiet: !wanted && progress.state === "replicate" && progress.match === previousIndex,
   });
   if (wanted) progress.sent(slice.entries.length, slice.bytes);
   else progress.sent(0, 0);

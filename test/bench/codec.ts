@@ -56,7 +56,7 @@ const entries = Array.from({ length: 20 }, (_, at) => ({
   kind: 0,
   data: commandBytes,
 }));
-const append = { previousIndex: 999_999, previousTerm: 7, entries, commit: 999_000 };
+const append = { previousIndex: 999_999, previousTerm: 7, entries, commit: 999_000, quiet: false };
 const batch = peerMessages({ messages: [{ term: 7, kind: { kind: "append", value: append } }] });
 const batchBytes = copy(encodePeerMessages(batch));
 

@@ -454,14 +454,19 @@ export interface RaftAppend {
   previousTerm: number;
   entries: readonly LogEntry[];
   commit: number;
+  /** No answer but a refusal. Who does not know the field answers, which does no harm. */
+  quiet: boolean;
 }
 
 export function raftAppend(init: Partial<RaftAppend> | null = null): RaftAppend {
-  const m: RaftAppend = { previousIndex: 0, previousTerm: 0, entries: [], commit: 0 };
+  const m: RaftAppend = { previousIndex: 0, previousTerm: 0, entries: [], commit: 0, quiet: false };
   return init === null ? m : Object.assign(m, init);
 }
 
 export function appendRaftAppend(w: Writer, m: RaftAppend): void {
+  if (m.quiet) {
+    w.bool(40, m.quiet);
+  }
   if (m.commit !== 0) {
     w.int(32, m.commit);
   }
@@ -484,7 +489,7 @@ export function encodeRaftAppend(m: RaftAppend): Uint8Array {
   return w.finish();
 }
 
-const KNOWN_RaftAppend: ReadonlySet<number> = new Set([1, 2, 3, 4]);
+const KNOWN_RaftAppend: ReadonlySet<number> = new Set([1, 2, 3, 4, 5]);
 
 export function mergeRaftAppend(r: Reader, m: RaftAppend): RaftAppend {
   let entriesList: LogEntry[] | null = null;
@@ -507,6 +512,10 @@ export function mergeRaftAppend(r: Reader, m: RaftAppend): RaftAppend {
       }
       case 32: {
         m.commit = r.uint64();
+        break;
+      }
+      case 40: {
+        m.quiet = r.bool();
         break;
       }
       default:

@@ -632,6 +632,7 @@ export const MESSAGES: Readonly<Record<string, AnyMessage>> = {
     {"name":"previous_term","property":"previousTerm","number":2,"type":"uint64","typeName":null,"repeated":false,"id":false,"oneof":null},
     {"name":"entries","property":"entries","number":3,"type":"message","typeName":"LogEntry","repeated":true,"id":false,"oneof":null},
     {"name":"commit","property":"commit","number":4,"type":"uint64","typeName":null,"repeated":false,"id":false,"oneof":null},
+    {"name":"quiet","property":"quiet","number":5,"type":"bool","typeName":null,"repeated":false,"id":false,"oneof":null},
   ]),
   RaftAppendReply: defineMessage("quorate.RaftAppendReply", raftAppendReply, encodeRaftAppendReply, decodeRaftAppendReply, [
     {"name":"index","property":"index","number":1,"type":"uint64","typeName":null,"repeated":false,"id":false,"oneof":null},

@@ -76,7 +76,7 @@ describe("a follower that accepted a state", () => {
     const to = id(2);
     const entry = (at: number, of: number): ReturnType<typeof makeEntry> =>
       makeEntry(term(of), index(at), EntryKind.normal, encodeText(`e${at}`));
-    const append = { kind: "append", from, to } as const;
+    const append = { kind: "append", from, to, quiet: false } as const;
     const start = { previousIndex: index(0), previousTerm: term(0) };
     const entries = [entry(1, 1), entry(2, 1)];
     follower.receive({ ...append, ...start, term: term(1), entries, commit: index(0) });

@@ -24,6 +24,7 @@ function append(to: number, previous: string, texts: readonly string[], at: numb
     previousTerm: term(previousTerm),
     entries,
     commit: index(0),
+    quiet: false,
   };
 }
 
@@ -51,6 +52,41 @@ describe("Raft", () => {
       sendAfterSync.map((reply) => (reply.kind === "appendReply" ? reply.index : -1)),
       [4],
     );
+  });
+
+  it("hears no acknowledgement of the news of a commit, whose reader it knows to have everything", () => {
+    const cluster = new Cluster(3);
+    cluster.elect(1);
+    cluster.isolate(3);
+    const leader = cluster.at(1);
+    leader.propose("a");
+    for (const number of [1, 2]) {
+      cluster.at(number).settle();
+      cluster.deliver(cluster.collect());
+    }
+    leader.settle();
+    const news = cluster.collect();
+    assert.deepEqual(
+      news.map((message) => (message.kind === "append" ? message.quiet : null)),
+      [true],
+    );
+    cluster.deliver(news);
+    cluster.at(2).settle();
+    assert.equal(cluster.at(2).status.commit, 2);
+    assert.deepEqual(cluster.collect(), []);
+    // Member 3 has not acknowledged: what it is told is answered, so that the leader learns where it is.
+    cluster.heal();
+    leader.settle();
+    cluster.tick(2);
+    assert.equal(cluster.at(3).status.commit, 2);
+  });
+
+  it("refuses what does not fit, even where it is to be quiet", () => {
+    const member = new Member(id(2), { membership: { voters: [id(1), id(2)], learners: [] } });
+    member.receive({ ...append(2, "3/1", [], 1), quiet: true });
+    member.settle();
+    const [reply] = member.outbox;
+    assert.ok(reply?.kind === "appendReply" && reply.rejected);
   });
 
   it("hands everything out once", () => {
