@@ -164,6 +164,7 @@ export class Connection implements FrameSink, OutletOwner, StreamTableHost {
     try {
       const rest = this.#prefaceBytes < PREFACE.length ? this.#takePreface(chunk) : chunk;
       if (rest.length > 0) this.#reader.read(rest);
+      if (this.#outlet.owesPong) this.#outlet.settlePong(this.#streams.size > 0);
     } catch (error) {
       if (error instanceof ConnectionError) this.#fail(error.code, error.message);
       else {
@@ -273,8 +274,7 @@ export class Connection implements FrameSink, OutletOwner, StreamTableHost {
     if (this.#pings.isTooMany(nowMs, this.#streams.size > 0)) {
       throw new ConnectionError(ErrorCode.enhanceYourCalm, "too_many_pings");
     }
-    writePing(this.#outlet.output, true, bytes, from);
-    this.#outlet.touch();
+    this.#outlet.answerPing(bytes, from);
   }
 
   #onSettings(ack: boolean, bytes: Buffer, from: number, end: number): void {

@@ -41,6 +41,14 @@ export interface Deferred {
   onTurnEnd(): void;
 }
 
+/** Who may keep a client waiting for something small, in case something else leaves meanwhile. */
+export interface Patient {
+  /** It has waited long enough. */
+  onWaited(): void;
+}
+
+/** How long it waits. */
+const PATIENCE_MS = 5;
 /** A callback of a callback of a callback may wait for the next turn. */
 const FLUSH_ROUNDS_MAX = 4;
 
@@ -64,10 +72,17 @@ export class Engine {
   #dirty: Flushable[] = [];
   #spare: Flushable[] = [];
   #deferred: Deferred[] = [];
+  #patient: Patient[] = [];
   #scheduled = false;
   readonly #onImmediate = (): void => {
     this.#scheduled = false;
     this.flush();
+  };
+
+  readonly #onWaited = (): void => {
+    const patient = this.#patient;
+    this.#patient = [];
+    for (const each of patient) each.onWaited();
   };
 
   constructor(options: EngineOptions) {
@@ -84,6 +99,12 @@ export class Engine {
   defer(later: Deferred): void {
     this.#deferred.push(later);
     this.#schedule();
+  }
+
+  /** Tells `patient` within a few milliseconds. */
+  wait(patient: Patient): void {
+    this.#patient.push(patient);
+    if (this.#patient.length === 1) setTimeout(this.#onWaited, PATIENCE_MS).unref();
   }
 
   /** Ends the turn: everything said so far leaves, in one write a connection. */

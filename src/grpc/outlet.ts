@@ -1,7 +1,8 @@
 /** The sending side of one connection: what leaves at the end of the turn, and what must wait for window or socket. */
 import type { Socket } from "node:net";
 import type { PingPolicy } from "./abuse.ts";
-import type { Engine, Flushable } from "./engine.ts";
+import { writePing } from "./control-frames.ts";
+import type { Engine, Flushable, Patient } from "./engine.ts";
 import { ConnectionError, ErrorCode, FRAME_PAYLOAD_BYTES_MAX, WINDOW_MAX } from "./frame.ts";
 import { EARLY_FLUSH_BYTES, SOCKET_QUEUE_BYTES } from "./limits.ts";
 import { OutputBuffer } from "./output.ts";
@@ -18,7 +19,7 @@ const QUANTUM_BYTES = 65_536;
 /** WINDOW_UPDATEs that may be saved up by frames sent. */
 const UPDATE_CREDIT_MAX = 1_000_000;
 
-export class Outlet implements StreamHost, Flushable {
+export class Outlet implements StreamHost, Flushable, Patient {
   readonly output: OutputBuffer = new OutputBuffer();
   sendWindow = 65_535;
   frameBytesMax: number = FRAME_PAYLOAD_BYTES_MAX;
@@ -31,6 +32,10 @@ export class Outlet implements StreamHost, Flushable {
   readonly #pings: PingPolicy;
   readonly #blocked: Set<Stream> = new Set();
   #dirty = false;
+  /** The payload of a PING to be answered; null if there is none. */
+  #pong: Buffer | null = null;
+  /** The engine knows that something waits here. */
+  #waits = false;
   #queuedBytes = 0;
   #closed = false;
   #endAfterFlush = false;
@@ -53,10 +58,45 @@ export class Outlet implements StreamHost, Flushable {
     this.#engine.markDirty(this);
   }
 
+  /** Whether a PING waits for its answer. */
+  get owesPong(): boolean {
+    return this.#pong !== null;
+  }
+
+  /** Answers a PING, payload at `from`, with whatever leaves next, and behind it: see `settlePong`. */
+  answerPing(bytes: Buffer, from: number): void {
+    this.#writePong();
+    this.#pong = Buffer.from(bytes.subarray(from, from + 8));
+  }
+
+  /**
+   * The answer leaves at the end of the turn, or, where a reply `isDue`, with that, for a few milliseconds: grpc-go measures
+   * with a PING a call, and a write of its own would cost both sides as much as the call's.
+   */
+  settlePong(isDue: boolean): void {
+    if (!isDue) this.touch();
+    else if (!this.#waits) {
+      this.#waits = true;
+      this.#engine.wait(this);
+    }
+  }
+
+  onWaited(): void {
+    this.#waits = false;
+    if (this.#pong !== null) this.touch();
+  }
+
+  #writePong(): void {
+    if (this.#pong === null) return;
+    writePing(this.output, true, this.#pong, 0);
+    this.#pong = null;
+  }
+
   flush(): void {
     this.#dirty = false;
     if (this.#closed) return;
     if (this.#blocked.size > 0) this.pump();
+    this.#writePong();
     this.#push();
     if (this.#waiting() > this.#engine.limits.connectionQueueBytesMax) this.#owner.onSlowReader();
     else if (this.#endAfterFlush) this.#socket.end();
