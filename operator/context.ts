@@ -1,9 +1,31 @@
 /** What a controller is made of, and what it is given. */
 import type { Logger, Random } from "../src/base/ports.ts";
 import type { OperatorConfig } from "./config.ts";
-import type { KubeApi, Recorder } from "./kube/api.ts";
+import type { KubeApi, ObjectRef, Recorder } from "./kube/api.ts";
 import type { Reconcile, Source } from "./kube/controller.ts";
 import type { Time } from "./time.ts";
+
+/** What is known of a cluster's backups. */
+export interface ClusterBackups {
+  /** Since 1970; null: there was none. */
+  readonly lastSuccessSeconds: number | null;
+  /** Null: not known, or nothing is promised. */
+  readonly healthy: boolean | null;
+}
+
+export interface ScheduleBackups {
+  /** That it backs up. */
+  readonly cluster: string;
+  readonly lastSuccessSeconds: number | null;
+  /** Null: it is suspended, or has no further time. */
+  readonly intervalSeconds: number | null;
+}
+
+/** What is told to whoever watches the operator; null: the object is gone. */
+export interface BackupGauges {
+  cluster(ref: ObjectRef, told: ClusterBackups | null): void;
+  schedule(ref: ObjectRef, told: ScheduleBackups | null): void;
+}
 
 export interface OperatorContext {
   readonly api: KubeApi;
@@ -11,6 +33,7 @@ export interface OperatorContext {
   readonly random: Random;
   readonly logger: Logger;
   readonly recorder: Recorder;
+  readonly gauges: BackupGauges;
   readonly config: OperatorConfig;
   /** Quorate's, which is the operator's. */
   readonly version: string;

@@ -1,5 +1,6 @@
 /** What Prometheus learns of the operator. */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
+import { BackupMetrics } from "./backup-metrics.ts";
 import type { Resource } from "./kube/api.ts";
 import type { ControllerObserver } from "./kube/controller.ts";
 import type { CallReport } from "./kube/transport.ts";
@@ -9,6 +10,7 @@ const CALL_SECONDS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 1
 
 export class Metrics {
   readonly registry: Registry = new Registry();
+  readonly backups: BackupMetrics = new BackupMetrics(this.registry);
   readonly #passes: Counter;
   readonly #passSeconds: Histogram;
   readonly #depth: Gauge;

@@ -107,6 +107,7 @@ export class Operator {
       random,
       logger,
       recorder: this.#events,
+      gauges: metrics.backups,
       config,
       version: QUORATE_VERSION,
     });

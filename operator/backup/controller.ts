@@ -2,11 +2,13 @@
 import { isDeepStrictEqual } from "node:util";
 import { apiVersion } from "../api/resources.ts";
 import type { KubeApi, KubeObject, ObjectRef, Recorder, Resource } from "../kube/api.ts";
+import type { BackupGauges } from "../context.ts";
 import type { TransferImage } from "./job.ts";
 
 export interface BackupHost {
   readonly kube: KubeApi;
   readonly recorder: Recorder;
+  readonly gauges: BackupGauges;
   /** Milliseconds since 1970. */
   readonly wall: () => number;
   /** The operator's own image. */

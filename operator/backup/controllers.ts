@@ -53,11 +53,13 @@ export function backupControllers(probe: Probe = probeS3): readonly ControllerDe
   ];
 }
 
-function hostOf({ api, recorder, time, config, version }: OperatorContext): BackupHost {
+function hostOf(context: OperatorContext): BackupHost {
+  const { api, recorder, gauges, time, config, version } = context;
   const image = config.operatorImage ?? `${config.repository}:${version}`;
   return {
     kube: api,
     recorder,
+    gauges,
     wall: () => time.wall(),
     image: { image, pullPolicy: "IfNotPresent", pullSecrets: [] },
   };

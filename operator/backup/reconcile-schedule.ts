@@ -9,6 +9,7 @@ import type {
   QuorateBackupScheduleStatus,
 } from "../api/gen/types.ts";
 import { CLUSTER_LABEL } from "../cluster/names.ts";
+import type { ScheduleBackups } from "../context.ts";
 import { KubeError, type ObjectRef } from "../kube/api.ts";
 import { timeText } from "./backup-facts.ts";
 import { type BackupHost, NOTHING_MORE, type Outcome, refOf, tellStatus } from "./controller.ts";
@@ -23,7 +24,10 @@ const LOOK_MS_MAX = 600_000;
 export async function reconcileSchedule(host: BackupHost, ref: ObjectRef): Promise<Outcome> {
   const { kube } = host;
   const schedule = await kube.get<QuorateBackupSchedule>(QUORATE_BACKUP_SCHEDULE, ref);
-  if (schedule === null || schedule.metadata.deletionTimestamp !== undefined) return NOTHING_MORE;
+  if (schedule === null || schedule.metadata.deletionTimestamp !== undefined) {
+    host.gauges.schedule(ref, null);
+    return NOTHING_MORE;
+  }
   const { items } = await kube.list<QuorateBackup>(QUORATE_BACKUP, {
     namespace: ref.namespace,
     labelSelector: `${SCHEDULE_LABEL}=${ref.name}`,
@@ -35,11 +39,13 @@ export async function reconcileSchedule(host: BackupHost, ref: ObjectRef): Promi
     times = new Schedule(spec.schedule, spec.timeZone);
   } catch (thrown) {
     const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    host.gauges.schedule(ref, null);
     await tellStatus(kube, QUORATE_BACKUP_SCHEDULE, schedule, unusable(schedule, reason, now));
     return NOTHING_MORE;
   }
   const decision = decide(schedule, spec, times, items, now);
   const status = statusOf(schedule, spec, items, decision, now);
+  host.gauges.schedule(ref, gaugesOf(spec, times, decision, status));
   await tellStatus(kube, QUORATE_BACKUP_SCHEDULE, schedule, status);
   const { action } = decision;
   switch (action.kind) {
@@ -210,6 +216,20 @@ function statusOf(
     missed,
     message,
     conditions: setConditions(before.conditions, observations, generation, timeText(now)),
+  };
+}
+
+function gaugesOf(
+  { backupTemplate }: DefaultedBackupScheduleSpec,
+  times: Schedule,
+  { next }: ScheduleDecision,
+  { lastSuccessTime }: QuorateBackupScheduleStatus,
+): ScheduleBackups {
+  const after = next === null ? null : times.next(next);
+  return {
+    cluster: backupTemplate.spec.clusterRef.name,
+    lastSuccessSeconds: lastSuccessTime === undefined ? null : Date.parse(lastSuccessTime) / 1000,
+    intervalSeconds: next === null || after === null ? null : (after - next) / 1000,
   };
 }
 

@@ -68,13 +68,14 @@ export function clusterController(restores: RestorePorts): ControllerDefinition 
       { resource: QUORATE_BACKUP, keysOf: keyOfClusterRef },
       ...OWNED.map(labelled),
     ],
-    build: ({ api, config, logger, recorder, time, version }) => {
+    build: ({ api, config, logger, recorder, gauges, time, version }) => {
       const admins = new MemberAdmins();
       const reconciler: ClusterReconciler = {
         kube: api,
         admins,
         restores,
         recorder,
+        gauges,
         defaults: {
           version,
           repository: config.repository,

@@ -1,6 +1,7 @@
 /** One pass over one cluster: observe, plan, act, tell. */
 import { QUORATE_CLUSTER, apiVersion } from "../api/resources.ts";
 import type { Condition, QuorateCluster, QuorateClusterStatus } from "../api/gen/types.ts";
+import type { BackupGauges, ClusterBackups } from "../context.ts";
 import { KubeError, type ObjectRef, type Recorder } from "../kube/api.ts";
 import { act } from "./act.ts";
 import { type Action, type Wait, stalled } from "./action.ts";
@@ -15,6 +16,7 @@ import { buildView } from "./view.ts";
 
 export interface ClusterReconciler extends Observer {
   readonly recorder: Recorder;
+  readonly gauges: BackupGauges;
   /** Told of every action before it is made. */
   readonly onAction?: (cluster: ObjectRef, action: Action) => void;
 }
@@ -34,10 +36,12 @@ export async function reconcileCluster(
   const cluster = await kube.get<QuorateCluster>(QUORATE_CLUSTER, ref);
   if (cluster === null) {
     admins.forget(`${ref.namespace ?? ""}/${ref.name}`);
+    reconciler.gauges.cluster(ref, null);
     return null;
   }
   try {
     const { facts, admin } = await observe(reconciler, cluster);
+    reconciler.gauges.cluster(ref, backupsOf(facts));
     const action = plan(facts);
     reconciler.onAction?.(ref, action);
     const failure = await act(reconciler, admin, facts, action).then(
@@ -53,6 +57,17 @@ export async function reconcileCluster(
     reconciler.recorder.event(cluster, "Warning", "JournalUnreadable", thrown.message);
     return IDLE_MS;
   }
+}
+
+function backupsOf({ backups, backupHealth }: Facts): ClusterBackups {
+  const ended = backups.flatMap(({ status }) =>
+    status?.phase === "Complete" ? Date.parse(status.completedAt ?? "") : [],
+  );
+  const { status } = backupHealth;
+  return {
+    lastSuccessSeconds: ended.length === 0 ? null : Math.max(...ended) / 1000,
+    healthy: status === "Unknown" ? null : status === "True",
+  };
 }
 
 /** What the API server does not take, it takes no better the next time: a person has to see it. */

@@ -1,15 +1,7 @@
 /** Single operations on a modelled cluster that has settled: what comes about, in which steps, and what is refused. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import {
-  JOB,
-  PERSISTENT_VOLUME_CLAIM,
-  POD,
-  QUORATE_BACKUP,
-  QUORATE_BACKUP_SCHEDULE,
-  STATEFUL_SET,
-} from "../../operator/api/resources.ts";
-import type { KubeObject } from "../../operator/kube/api.ts";
+import { JOB, PERSISTENT_VOLUME_CLAIM, POD, STATEFUL_SET } from "../../operator/api/resources.ts";
 import type { Job } from "../../operator/backup/objects.ts";
 import type { Claim } from "../../operator/cluster/objects.ts";
 import { NAMESPACE } from "./world/world.ts";
@@ -335,41 +327,6 @@ describe("a restore", () => {
         sandbox.actions.filter(({ kind }) => kind === "deleteClaim"),
         [],
       );
-    });
-  });
-});
-
-describe("BackupHealthy", () => {
-  it("is what the schedules have promised, not what the last backup was", async () => {
-    await settled(27, async (sandbox) => {
-      const { api, time } = sandbox;
-      assert.equal(sandbox.condition("BackupHealthy"), "Unknown");
-      const backupTemplate = {
-        spec: { clusterRef: { name: "kv" }, destination: { storeRef: { name: "s3" } } },
-      };
-      const made = <T extends object>(kind: string, name: string, content: T): T & KubeObject => ({
-        apiVersion: "quorate.io/v1alpha1",
-        kind,
-        metadata: { name, namespace: NAMESPACE },
-        ...content,
-      });
-      const spec = { schedule: "0 * * * *", backupTemplate };
-      const schedule = made("QuorateBackupSchedule", "hourly", { spec });
-      api.store.create(QUORATE_BACKUP_SCHEDULE, schedule, "person");
-      const metadata = {
-        name: "hourly-1",
-        namespace: NAMESPACE,
-        labels: { "quorate.io/schedule": "hourly" },
-      };
-      const backup = { ...made("QuorateBackup", "hourly-1", backupTemplate), metadata };
-      api.store.create(QUORATE_BACKUP, backup, "person");
-      const completedAt = new Date(time.wall()).toISOString();
-      const status = { phase: "Complete", verified: true, completedAt };
-      api.setStatus(QUORATE_BACKUP, { namespace: NAMESPACE, name: "hourly-1" }, status);
-      await time.until("healthy", MINUTE, () => sandbox.condition("BackupHealthy") === "True");
-      await time.until("overdue", 180 * MINUTE, () => {
-        return sandbox.condition("BackupHealthy") === "False";
-      });
     });
   });
 });

@@ -9,6 +9,9 @@ export const DASHBOARD_FILE: string = fileURLToPath(
 export const ALERTS_FILE: string = fileURLToPath(
   new URL("../../../manifests/monitoring/alerts.yaml", import.meta.url),
 );
+export const OPERATOR_ALERTS_FILE: string = fileURLToPath(
+  new URL("../../../manifests/monitoring/operator-alerts.yaml", import.meta.url),
+);
 
 export interface Panel {
   readonly id: number;
@@ -43,8 +46,8 @@ export function readDashboard(): Dashboard {
   return JSON.parse(readFileSync(DASHBOARD_FILE, "utf8")) as Dashboard;
 }
 
-export function readRules(): readonly Rule[] {
-  const file = parse(readFileSync(ALERTS_FILE, "utf8")) as {
+export function readRules(path: string = ALERTS_FILE): readonly Rule[] {
+  const file = parse(readFileSync(path, "utf8")) as {
     readonly groups: readonly { readonly rules: readonly Rule[] }[];
   };
   return file.groups.flatMap(({ rules }) => rules);

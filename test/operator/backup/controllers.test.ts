@@ -43,6 +43,7 @@ describe("the controllers of backups", () => {
       random: new Prng(1),
       logger: silentLogger,
       recorder: sandbox.host.recorder,
+      gauges: sandbox.gauges,
       config: readConfig([], { env: {}, resolvConf: "", namespace: null }),
       version: "1.2.3",
     };
@@ -89,6 +90,20 @@ describe("the controllers of backups", () => {
     );
     const removals = sandbox.mutations.filter((each) => /^create jobs .*-delete$/.test(each));
     assert.equal(removals.length, 3, "files of those that expired were deleted");
+    const gauge = async (name: string): Promise<string[]> => {
+      const text = await sandbox.registry.getSingleMetricAsString(`quorate_operator_${name}`);
+      return text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+    };
+    const series = 'schedule_interval_seconds{namespace="data",schedule="kv",cluster="kv"}';
+    const interval = await gauge("schedule_interval_seconds");
+    assert.deepEqual(interval, [`quorate_operator_${series} ${6 * 3_600}`]);
+    const [success = ""] = await gauge("schedule_last_success_timestamp_seconds");
+    const age = sandbox.time.wall() / 1000 - Number(success.split(" ").at(-1));
+    assert.ok(age > 0 && age < 6 * 3_600, success);
+    await sandbox.person.delete(QUORATE_BACKUP_SCHEDULE, at("kv"));
+    await sandbox.time.run(60_000);
+    assert.deepEqual(await gauge("schedule_interval_seconds"), []);
+    assert.deepEqual(await gauge("schedule_last_success_timestamp_seconds"), []);
     await Promise.all(controllers.map((controller) => controller.stop()));
   });
 });

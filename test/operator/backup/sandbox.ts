@@ -1,5 +1,6 @@
 /** The controllers of backups over the API in memory; tests act the parts of people and of the controller of Jobs. */
 import assert from "node:assert/strict";
+import { Registry } from "prom-client";
 import {
   JOB,
   POD,
@@ -24,6 +25,7 @@ import {
   encodeResult,
 } from "../../../operator/backup/transfer/result.ts";
 import type { KubeObject, ObjectRef, Resource } from "../../../operator/kube/api.ts";
+import { BackupMetrics } from "../../../operator/backup-metrics.ts";
 import { FakeApi, type FakeClient } from "../fake-api.ts";
 import { customKind } from "../fake/kinds.ts";
 import { VirtualTime } from "../virtual-time.ts";
@@ -64,6 +66,8 @@ export class BackupSandbox {
   readonly time: VirtualTime = new VirtualTime();
   readonly api: FakeApi;
   readonly events: string[] = [];
+  readonly registry: Registry = new Registry();
+  readonly gauges: BackupMetrics = new BackupMetrics(this.registry);
   readonly host: BackupHost;
   /** Kubernetes' own controllers. */
   readonly cluster: FakeClient;
@@ -81,6 +85,7 @@ export class BackupSandbox {
       kube: this.api.operator,
       wall: () => this.time.wall(),
       image: IMAGE,
+      gauges: this.gauges,
       recorder: {
         event: (about, type, reason) =>
           void this.events.push(`${about.metadata.name} ${type} ${reason}`),

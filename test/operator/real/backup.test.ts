@@ -1,5 +1,7 @@
 /** Backups before a real API server: it takes what is written, and Pod Security admits the pods that its Job controller makes. */
 import assert from "node:assert/strict";
+import { Registry } from "prom-client";
+import { BackupMetrics } from "../../../operator/backup-metrics.ts";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import {
@@ -46,7 +48,13 @@ describe("backups before a kube-apiserver", { timeout: 180_000 }, () => {
     plane = await ControlPlane.start(cluster.members.map(({ clientUrl }) => clientUrl));
     credentials = new Credentials({ kubeconfig: plane.kubeconfig }, systemTime);
     kube = new KubeClient({ credentials, time: systemTime, userAgent: "quorate-operator/test" });
-    host = { kube, wall: Date.now, image: IMAGE, recorder: { event: () => {} } };
+    host = {
+      kube,
+      wall: Date.now,
+      image: IMAGE,
+      recorder: { event: () => {} },
+      gauges: new BackupMetrics(new Registry()),
+    };
     await kubectl("apply", "--server-side", "-f", CRDS);
     await kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", CRDS);
     const labels = { "pod-security.kubernetes.io/enforce": "restricted" };

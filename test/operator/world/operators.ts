@@ -87,6 +87,7 @@ export class OperatorProcess {
     const host: BackupHost = {
       kube: this.#guarded(api.operator, () => {}),
       recorder: { event: () => {} },
+      gauges: this.#sandbox.gauges,
       wall: () => time.wall(),
       image: { image: "example.org/quorate:1", pullPolicy: "IfNotPresent", pullSecrets: [] },
     };

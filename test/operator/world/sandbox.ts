@@ -1,4 +1,5 @@
 /** A modelled cluster of Kubernetes with the real controller in it. */
+import { Registry } from "prom-client";
 import { Prng } from "../../../src/base/prng.ts";
 import {
   QUORATE_BACKUP,
@@ -19,6 +20,7 @@ import { type ClusterReconciler, reconcileCluster } from "../../../operator/clus
 import { CONFIG_MAP } from "../../../operator/api/resources.ts";
 import type { ConfigMap } from "../../../operator/cluster/objects.ts";
 import { CLUSTER_RULES, NAMESPACED_RULES } from "../../../operator/rbac.ts";
+import { BackupMetrics } from "../../../operator/backup-metrics.ts";
 import { sleep } from "../../../operator/time.ts";
 import { FakeApi } from "../fake-api.ts";
 import { customKind } from "../fake/kinds.ts";
@@ -56,6 +58,8 @@ export class Sandbox {
   readonly actions: Action[] = [];
   readonly events: EventTold[] = [];
   readonly failures: unknown[] = [];
+  readonly registry: Registry = new Registry();
+  readonly gauges: BackupMetrics = new BackupMetrics(this.registry);
   /** Hears of each action before it is made. */
   onAction: (action: Action) => void = () => {};
 
@@ -147,6 +151,7 @@ export class Sandbox {
       recorder: {
         event: (_about, type, reason, note) => void this.events.push({ type, reason, note }),
       },
+      gauges: this.gauges,
       onAction: (_ref, action) => {
         this.actions.push(action);
         this.onAction(action);
