@@ -2,6 +2,7 @@
 import * as fs from "node:fs";
 import { open, rename, unlink } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { getSystemErrorName } from "node:util";
 import { Worker } from "node:worker_threads";
 import { assert, present } from "../src/base/assert.ts";
@@ -44,6 +45,9 @@ interface OpenFile {
 
 const TEMPORARY = ".tmp";
 const ZEROS_SIZE = 1024 * 1024;
+/** A step of what is made at leisure, which the log's write behind it hardly notices, and the pause after it. */
+const LEISURE_SIZE = 256 * 1024;
+const LEISURE_MS = 20;
 const NO_ROOM: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT"]);
 
 /**
@@ -145,12 +149,17 @@ export class FileLogDevice implements LogDevice {
     });
   }
 
-  async create(name: string, size: number, recycled: string | null): Promise<void> {
+  async create(
+    name: string,
+    size: number,
+    recycled: string | null,
+    needed: () => number,
+  ): Promise<void> {
     assert(!this.#files.has(name), "a log file is created once");
     const path = join(this.#directory, name);
     try {
       if (recycled === null) {
-        await this.#fill(path + TEMPORARY, size);
+        await this.#fill(path + TEMPORARY, size, needed);
         await rename(path + TEMPORARY, path);
         await this.#syncDirectory();
         this.#open(name);
@@ -168,17 +177,21 @@ export class FileLogDevice implements LogDevice {
     }
   }
 
-  /** Zeros, really written: a write into blocks that are only reserved costs a journal commit. */
-  async #fill(path: string, size: number): Promise<void> {
+  /**
+   * Zeros, really written: a write into blocks that are only reserved costs a journal commit. In small steps, so that the
+   * log's own writes do not wait behind all of it, and slowly where nobody waits.
+   */
+  async #fill(path: string, size: number, needed: () => number): Promise<void> {
     const file = await open(path, "wx", 0o600);
     try {
       const zeros = new Uint8Array(Math.min(ZEROS_SIZE, size));
       for (let done = 0; done < size;) {
-        const length = Math.min(zeros.length, size - done);
+        const isAhead = done >= needed() * size;
+        const length = Math.min(isAhead ? LEISURE_SIZE : ZEROS_SIZE, size - done);
         const { bytesWritten } = await file.write(zeros, 0, length, done);
         done += bytesWritten;
-        // In small steps, so that the log's own writes do not wait behind all of it.
         if (this.#sync) await file.datasync();
+        if (isAhead && done < size) await sleep(LEISURE_MS);
       }
       if (this.#sync) await file.sync();
     } finally {

@@ -17,9 +17,10 @@ export interface LogDevice {
    * Makes `name` a file of `size` zero bytes, durable with its directory entry; given `recycled`, renames that file
    * of the same size instead and keeps its bytes. After a crash in between, either none or all of it happened.
    * Completes off the loop. Rejects with "resourceExhausted" if there is no room, and the log goes on; with
-   * "storage" otherwise, which is final.
+   * "storage" otherwise, which is final. `needed` says how much of it is wanted by now, 0 to 1: what is ahead of that is
+   * made at leisure, between the log's writes.
    */
-  create(name: string, size: number, recycled: string | null): Promise<void>;
+  create(name: string, size: number, recycled: string | null, needed: () => number): Promise<void>;
   /** Removes the file, durably. Completes off the loop. */
   remove(name: string): Promise<void>;
   /** Memory from which `write` need not copy. There is one at a time: the one handed out before is void. */

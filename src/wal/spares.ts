@@ -7,13 +7,15 @@ import type { EmptySegment } from "./recover.ts";
 export interface SparesOptions {
   readonly device: LogDevice;
   readonly segmentBytes: number;
-  /** Size of the very first segment; each later one may be four times its predecessor, up to segmentBytes. */
+  /** Size of the very first segment; each later one may be twice its predecessor, up to segmentBytes. */
   readonly firstBytes: number;
   readonly empty: readonly EmptySegment[];
   /** Of the next segment to be made. */
   readonly generation: number;
   /** Size of the newest segment; 0 if there is none. */
   readonly newestBytes: number;
+  /** How much of the next segment should be made by now, 0 to 1. */
+  readonly needed: () => number;
   /** A segment is ready that was not before. */
   readonly onReady: () => void;
   /** There is no room for another segment (true), or there is again (false). */
@@ -105,13 +107,14 @@ export class Spares {
   async #create(
     recycled: { readonly name: string; readonly size: number } | null,
   ): Promise<boolean> {
-    const { device, segmentBytes, firstBytes } = this.#options;
-    const grown = this.#newestBytes === 0 ? firstBytes : this.#newestBytes * 4;
+    const { device, segmentBytes, firstBytes, needed } = this.#options;
+    const grown = this.#newestBytes === 0 ? firstBytes : this.#newestBytes * 2;
     const size = recycled?.size ?? Math.min(segmentBytes, grown);
     const generation = this.#generation;
     const name = segmentName(generation);
     try {
-      await device.create(name, size, recycled?.name ?? null);
+      const hurried = (): number => (this.#closed ? 1 : needed());
+      await device.create(name, size, recycled?.name ?? null, hurried);
     } catch (error) {
       if (!(error instanceof QuorateError) || error.code !== "resourceExhausted") throw error;
       if (recycled === null) this.#setFull(true);

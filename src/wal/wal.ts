@@ -22,6 +22,8 @@ const SEGMENT_BYTES = 64 * 1024 * 1024;
 /** Zero-filling this much is what a new member waits for. */
 const FIRST_SEGMENT_BYTES = 4 * 1024 * 1024;
 const BUFFER_BYTES = 1024 * 1024;
+/** The next segment is ready once the current one is used up to here. */
+const READY_AT = 0.75;
 
 /** Where the next batch goes. */
 interface Tail {
@@ -83,7 +85,7 @@ export class Wal {
     if (!device.list().includes(VOTE_FILE)) {
       if (found.last !== null)
         logger.warn({ file: VOTE_FILE }, "the second copy of the vote is missing");
-      await device.create(VOTE_FILE, VOTE_FILE_SIZE, null);
+      await device.create(VOTE_FILE, VOTE_FILE_SIZE, null, () => 1);
     }
     const salt = found.salt ?? random.between(1, Number.MAX_SAFE_INTEGER);
     const wal = new Wal(options, found, salt);
@@ -128,6 +130,7 @@ export class Wal {
       empty: found.empty,
       generation: (found.empty.at(-1)?.generation ?? newest?.generation ?? 0) + 1,
       newestBytes: newest?.size ?? 0,
+      needed: () => (this.#tail === null ? 1 : this.#tail.offset / (READY_AT * this.#tail.size)),
       onReady: () => this.#pump(),
       onFull: (full) => {
         options.onFull?.(full);

@@ -68,7 +68,7 @@ describe("FileLogDevice", () => {
     const path = join(directory.path, "a", "wal");
     const device = FileLogDevice.open({ directory: path, sync: true });
     assert.equal(fs.statSync(path).mode & 0o777, 0o700);
-    await device.create("one", 16384, null);
+    await device.create("one", 16384, null, () => 1);
     assert.equal(fs.statSync(join(path, "one")).mode & 0o777, 0o600);
     assert.deepEqual(device.read("one", 0, 16384), new Uint8Array(16384));
     const own = device.buffer(8192);
@@ -89,12 +89,27 @@ describe("FileLogDevice", () => {
     await device.close();
   });
 
+  it("makes at leisure, in small steps, what is not needed yet", async () => {
+    using directory = scratch();
+    const device = FileLogDevice.open({ directory: directory.path, sync: true });
+    const size = 1024 * 1024;
+    const steps = { hurried: 0, idle: 0, turning: 0 };
+    await device.create("hurried", size, null, () => Math.min(1, ++steps.hurried));
+    await device.create("idle", size, null, () => 0 * ++steps.idle);
+    await device.create("turning", size, null, () => (++steps.turning > 2 ? 1 : 0));
+    assert.deepEqual(steps, { hurried: 1, idle: 4, turning: 3 });
+    for (const name of device.list()) {
+      assert.deepEqual(device.read(name, 0, size), new Uint8Array(size));
+    }
+    await device.close();
+  });
+
   it("reuses a file by renaming it, and removes files", async () => {
     using directory = scratch();
     const device = FileLogDevice.open({ directory: directory.path, sync: true });
-    await device.create("a", 4096, null);
+    await device.create("a", 4096, null, () => 1);
     await device.write("a", 0, pattern(4096, 1));
-    await device.create("b", 4096, "a");
+    await device.create("b", 4096, "a", () => 1);
     assert.deepEqual(device.list(), ["b"]);
     await device.write("b", 0, pattern(10, 2));
     assert.deepEqual(device.read("b", 0, 10), pattern(10, 2));
@@ -117,7 +132,7 @@ describe("FileLogDevice", () => {
     for (const pace of [new WritePace(), fastPace()]) {
       using directory = scratch();
       const device = FileLogDevice.open({ directory: directory.path, sync: true, pace });
-      await device.create("one", 8192, null);
+      await device.create("one", 8192, null, () => 1);
       const path = join(directory.path, "one");
       const readOnly = fs.openSync(path, "r");
       breakFile(path);
@@ -133,7 +148,7 @@ describe("FileLogDevice", () => {
     using directory = scratch();
     const pace = fastPace();
     const device = FileLogDevice.open({ directory: directory.path, sync: true, pace });
-    await device.create("one", 16384, null);
+    await device.create("one", 16384, null, () => 1);
     const path = join(directory.path, "one");
     let elsewhere = false;
     setImmediate(() => (elsewhere = true));
@@ -184,7 +199,7 @@ describe("Wal on files", () => {
     const script = `
       import { FileLogDevice } from ${JSON.stringify(new URL("../../../node/storage.ts", import.meta.url).href)};
       const device = FileLogDevice.open({ directory: ${JSON.stringify(directory.path)}, sync: true });
-      await device.create("a", 4096, null);
+      await device.create("a", 4096, null, () => 1);
       await device.write("a", 0, new Uint8Array(4096));
       await device.close();
       console.log("closed");`;
