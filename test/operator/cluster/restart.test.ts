@@ -72,4 +72,18 @@ describe("a cluster", () => {
       assert.equal(store.all(QUORATE_BACKUP).length, 1);
     });
   });
+
+  it("that is made again at once, while what it owned is still going, is the one that it was", async () => {
+    await settled(43, async (sandbox) => {
+      const { store } = sandbox.api;
+      const before = written(sandbox);
+      const pods = new Set(store.all(POD).map(({ metadata }) => metadata.uid));
+      store.delete(QUORATE_CLUSTER, { namespace: NAMESPACE, name: CLUSTER });
+      sandbox.create({ replicas: 3 });
+      assert.equal(store.all(POD).filter(({ metadata }) => pods.has(metadata.uid)).length, 3);
+      await sandbox.time.until("it is back", 10 * MINUTE, () => sandbox.isSettled(3));
+      assert.ok(!store.all(POD).some(({ metadata }) => pods.has(metadata.uid)), "with new pods");
+      assertSame(sandbox, before);
+    });
+  });
 });
