@@ -51,13 +51,7 @@ function waitOf(action: Action): { readonly reason: string; readonly message: st
 function tellReady(facts: Facts, view: View | null, action: Action): Told {
   if (view === null) return tell("Ready", false, "NotBegun", "the cluster has not begun");
   const { spec, journal } = view;
-  if (spec.replicas === 0)
-    return tell(
-      "Ready",
-      false,
-      "Hibernating",
-      "spec.replicas is 0: the pods are stopped, the volumes stay",
-    );
+  if (spec.replicas === 0) return tell("Ready", false, ...tellSleep(facts));
   const current = facts.cluster.metadata.generation ?? 1;
   const waiting = waitOf(action);
   if (journal.adopted.refusal !== null)
@@ -68,6 +62,14 @@ function tellReady(facts: Facts, view: View | null, action: Action): Told {
   const progress = `${healthyVoters(view)} of ${spec.replicas} members take part`;
   const what = waiting === null ? progress : `${progress}; ${waiting.message}`;
   return tell("Ready", false, waiting?.reason ?? journal.operation?.type ?? "InProgress", what);
+}
+
+/** Reason and message of a cluster without replicas. */
+function tellSleep({ pods }: Facts): [string, string] {
+  const zero = "spec.replicas is 0";
+  return pods.size > 0
+    ? ["StoppingPods", `${zero}: ${pods.size} pods have not stopped yet`]
+    : ["Hibernating", `${zero}: the pods are stopped, the volumes stay`];
 }
 
 function tellAvailable(_facts: Facts, view: View | null): Told {

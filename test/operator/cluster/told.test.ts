@@ -1,7 +1,7 @@
 /** What is wrong is said where people look: in the status, and as an event. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { QUORATE_BACKUP_SCHEDULE } from "../../../operator/api/resources.ts";
+import { POD, QUORATE_BACKUP_SCHEDULE } from "../../../operator/api/resources.ts";
 import type { Condition, QuorateBackupSchedule } from "../../../operator/api/gen/types.ts";
 import { KubeError } from "../../../operator/kube/api.ts";
 import { CLUSTER, type Sandbox } from "../world/sandbox.ts";
@@ -51,6 +51,17 @@ describe("the status", () => {
       await sandbox.time.until("back", MINUTE, () => sandbox.condition("QuorumLost") === "False");
       await sandbox.time.run(10_000);
       assert.deepEqual(logs(), [undefined, undefined, undefined]);
+    });
+  });
+
+  it("says of a cluster that is put to sleep that it sleeps once no pod is left, and not before", async () => {
+    await settled(65, async (sandbox) => {
+      sandbox.edit({ replicas: 0 });
+      const reason = (): string => condition(sandbox, "Ready")?.reason ?? "";
+      await sandbox.time.until("told", MINUTE, () => reason() === "StoppingPods");
+      assert.match(condition(sandbox, "Ready")?.message ?? "", /3 pods have not stopped yet/);
+      await sandbox.time.until("asleep", MINUTE, () => reason() === "Hibernating");
+      assert.equal(sandbox.api.store.all(POD).length, 0);
     });
   });
 
