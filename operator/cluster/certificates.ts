@@ -190,7 +190,8 @@ export function pairOf(facts: Facts, leaf: Leaf): Pair | null {
   const held = readPair(facts.secrets.get(leaf.secret));
   if (leaf.from === null) return isGood(facts, leaf) ? held : null;
   const given = facts.secrets.get(leaf.from);
-  return held !== null && !mayShow(facts, leaf, given) ? held : readPair(given);
+  const isKnown = knows(facts, leaf.side, textOf(given, "ca.crt"));
+  return held !== null && !isKnown ? held : readPair(given);
 }
 
 function readPair(secret: Secret | undefined): Pair | null {
@@ -198,26 +199,30 @@ function readPair(secret: Secret | undefined): Pair | null {
   return certificate === null || key === null ? null : { certificate, key };
 }
 
-/** Whoever asks for certificates knows the authority of the given one by now. */
-function mayShow(facts: Facts, { side }: Leaf, given: Secret | undefined): boolean {
-  const authorities = splitBundle(textOf(given, "ca.crt") ?? "").map(fingerprint);
+/** Every member that answers, and asks for certificates, trusts these authorities. */
+function knows(facts: Facts, side: Side, authorities: string | null): boolean {
+  const prints = splitBundle(authorities ?? "").map(fingerprint);
   return inUse(facts, side).every(
     ({ authorities: trusted }) =>
-      trusted.length === 0 || authorities.every((print) => trusted.includes(print ?? "")),
+      trusted.length === 0 || prints.every((print) => trusted.includes(print ?? "")),
   );
 }
 
-/** The leaf that there is was signed by the operator's authority, for its names, and is not old. */
-export function isGood({ cluster, secrets, now }: Facts, leaf: Leaf): boolean {
+/**
+ * The leaf that there is has its names, is not old, and was signed by the operator's authority: or, as long as that is not known to
+ * every member or has lost its key, by any that is trusted beside the leaf.
+ */
+function isGood(facts: Facts, leaf: Leaf): boolean {
+  const { cluster, secrets, now } = facts;
   const secret = secrets.get(leaf.secret);
   const parsed = parse(textOf(secret, "tls.crt") ?? "");
   if (parsed === null || textOf(secret, "tls.key") === null) return false;
   const authority = secrets.get(clusterNames(cluster.metadata.name).authority);
-  // One whose key is lost signs no more; what it signed is good until the next one has taken its place.
-  const signs = textOf(authority, "tls.key") !== null;
-  const signers = [textOf(authority, "tls.crt"), signs ? null : textOf(authority, "next.crt")];
-  const isSigned = signers.some((pem) => isSignedBy(parsed, pem));
-  if (!isSigned) return false;
+  const current = textOf(authority, "tls.crt");
+  const signs = textOf(authority, "tls.key") !== null && knows(facts, leaf.side, current);
+  const others = signs ? null : textOf(secret, "ca.crt");
+  const signers = [current, others].flatMap((part) => splitBundle(part ?? ""));
+  if (!signers.some((pem) => isSignedBy(parsed, pem))) return false;
   const names = (parsed.subjectAltName ?? "").split(", ").filter((name) => name !== "");
   const held = new Set(names.map((name) => canonicalName(name.replace(/^[^:]*:/, ""))));
   if (held.size !== new Set(leaf.names).size) return false;

@@ -104,6 +104,17 @@ const MUTANTS: readonly Mutant[] = [
     rule: /TLS/,
   },
   {
+    claim: "an authority that was lost is made anew, and signs everything at once",
+    edits: [
+      [
+        "operator/cluster/issue.ts",
+        "const lost = lostAuthority(facts);",
+        "const lost = null as string | null;",
+      ],
+    ],
+    rule: /TLS/,
+  },
+  {
     claim: "a password is forgotten before the next one is set",
     edits: [
       [

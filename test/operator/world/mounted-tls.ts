@@ -36,6 +36,14 @@ export class MountedTls {
     this.#cluster = cluster;
   }
 
+  /** For a pod that starts. False: a Secret is not there, and so it cannot. */
+  mount(pod: string, now: number): boolean {
+    const [client, peer] = [this.#read("server"), this.#read("peer")];
+    if (client === null || peer === null) return false;
+    this.#mounted.set(pod, { at: now, client, peer });
+    return true;
+  }
+
   /** What this pod uses at `now`, in milliseconds of virtual time. */
   report(pod: string, now: number): BootReport["tls"] {
     const ordinal = Number(pod.replace(/^.*-/, ""));

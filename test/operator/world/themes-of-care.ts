@@ -96,6 +96,20 @@ export function tasksLeft({ api }: Scene["sandbox"]): string | null {
   return open === undefined ? null : `${open.metadata.name}: ${open.status?.message ?? "unseen"}`;
 }
 
+const LEAVES = ["kv-server-tls", "kv-peer-tls", "kv-client-tls", "kv-operator-tls"];
+
+/** One Secret at a time: where the authority's key and a leaf are gone together, nobody can make one that is trusted already. */
+function loseSecret({ sandbox, chaos, random }: Scene): void {
+  const held = (name: string): Secret | null =>
+    sandbox.api.store.get(SECRET, { namespace: NAMESPACE, name }) as Secret | null;
+  const isWhole =
+    held("kv-ca")?.data?.["tls.key"] !== undefined && LEAVES.every((name) => held(name) !== null);
+  if (!isWhole) return;
+  const name = random.chance(0.5) ? "kv-ca" : (LEAVES[random.between(0, LEAVES.length)] ?? "");
+  chaos.note(`the Secret ${name} is deleted`);
+  sandbox.api.store.delete(SECRET, { namespace: NAMESPACE, name });
+}
+
 export const certificates: Theme = {
   name: "certificates",
   spec: { unsafe: { plaintext: false }, tls: { authorityOverlap: "30s" } },
@@ -107,6 +121,7 @@ export const certificates: Theme = {
       const ref = { namespace: NAMESPACE, name: CLUSTER };
       sandbox.api.store.mergePatch(QUORATE_CLUSTER, ref, { metadata }, "person");
     },
+    loseSecret,
   ],
   missing: ({ sandbox }) => {
     const word = sandbox.cluster.metadata.annotations?.[ROTATE_ANNOTATION] ?? null;

@@ -193,6 +193,7 @@ export class World {
       name: `data-${name}`,
     }) as Claim | null;
     if (claim === null || !this.random.chance(0.5)) return null;
+    if (this.scheme === "https" && !this.tls.mount(name, this.time.now())) return null;
     const claimUid = claim.metadata.uid ?? "";
     if (!this.disks.has(claimUid)) this.disks.set(claimUid, emptyDisk());
     const process: Process = {
