@@ -209,8 +209,8 @@ function knows(facts: Facts, side: Side, authorities: string | null): boolean {
 }
 
 /**
- * The leaf that there is has its names, is not old, and was signed by the operator's authority: or, as long as that is not known to
- * every member or has lost its key, by any that is trusted beside the leaf.
+ * The leaf that there is has its names, is not old, and was signed by the operator's authority: or, as long as that is not known
+ * to every member or has lost its key, by any that is trusted beside the leaf.
  */
 function isGood(facts: Facts, leaf: Leaf): boolean {
   const { cluster, secrets, now } = facts;

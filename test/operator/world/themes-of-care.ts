@@ -112,7 +112,7 @@ function loseSecret({ sandbox, chaos, random }: Scene): void {
 
 export const certificates: Theme = {
   name: "certificates",
-  spec: { unsafe: { plaintext: false }, tls: { authorityOverlap: "30s" } },
+  spec: { unsafe: { plaintext: false }, tls: { authorityOverlap: "5s" } },
   strokes: [
     ({ sandbox, chaos, random }) => {
       const word = String(random.between(1, 3));
