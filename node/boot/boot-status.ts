@@ -16,7 +16,7 @@ export interface LiveMember {
   readonly identity: Identity;
   readonly machine: { readonly appliedIndex: number };
   readonly wal: { lastIndex(): number; term(index: number): number | null };
-  /** `refusal`: why some peer refuses this member; empty: none does. */
+  /** `refusal`: why so many peers refuse this member that it can be in no quorum; empty: they do not. */
   readonly links: { refusal(): string };
   leader(): bigint;
 }
@@ -52,7 +52,7 @@ export class BootStatus {
     const member = this.#member;
     if (member === null || member.leader() !== NO_MEMBER) return this.#reason;
     const refusal = member.links.refusal();
-    return refusal === "" ? "there is no leader" : `a peer refuses this member: ${refusal}`;
+    return refusal === "" ? "there is no leader" : `its peers refuse this member: ${refusal}`;
   }
 
   /** True if that is news. */

@@ -172,7 +172,10 @@ export class Link {
     this.#ask(stream);
     this.#connect(this.#peerUrls).then(
       (socket) => stream.attach(socket),
-      (error: Error) => stream.fail(error.message),
+      (error: Error) => {
+        if (stream === this.#stream) this.#refusal = ""; // who is not there refuses nobody
+        stream.fail(error.message);
+      },
     );
   }
 

@@ -20,6 +20,7 @@ export class Links {
   readonly #farewellMs: number;
   readonly #links = new Map<MemberId, Link>();
   readonly #urls = new Map<MemberId, string>();
+  #voters: readonly MemberId[] = [];
 
   /** `farewellMs`: for how long a removed member's link stays open. */
   constructor(
@@ -39,6 +40,7 @@ export class Links {
   /** Opens, moves and closes links so that each other member has one. */
   update(members: readonly Member[]): void {
     const present = new Set<MemberId>();
+    this.#voters = members.filter(({ isLearner }) => !isLearner).map(({ id }) => id as MemberId);
     for (const member of members) {
       const id = member.id as MemberId;
       if (id === this.#self.memberId) continue;
@@ -76,9 +78,12 @@ export class Links {
     for (const link of this.#links.values()) link.flush();
   }
 
-  /** Why some peer refuses this member; empty: none does. */
+  /** Why peers refuse this member, where so many do that it can be in no quorum; else empty. */
   refusal(): string {
-    return this.all().find(({ refusal }) => refusal !== "")?.refusal ?? "";
+    const refusals = this.#voters.map((id) => this.#links.get(id)?.refusal ?? "");
+    const willing = refusals.filter((refusal) => refusal === "").length;
+    if (willing > this.#voters.length / 2) return "";
+    return refusals.find((refusal) => refusal !== "") ?? "";
   }
 
   all(): readonly Link[] {

@@ -3,8 +3,9 @@ import type { Action } from "./action.ts";
 import { withDefaults } from "../api/apply-defaults.ts";
 import type { DefaultedClusterSpec, QuorateCluster } from "../api/gen/types.ts";
 import { isTimeZone } from "../api/time-zone.ts";
-import type { AdoptedSpec, Latched, Operation } from "./journal.ts";
+import type { AdoptedSpec, Latched } from "./journal.ts";
 import { LAYOUTS } from "./component/layout.ts";
+import { cannotStart } from "./operation/describe.ts";
 import { write } from "./step.ts";
 import type { View } from "./view.ts";
 
@@ -13,10 +14,14 @@ export function specOf(cluster: QuorateCluster): DefaultedClusterSpec {
   return withDefaults(cluster.spec);
 }
 
-/** Between operations, and in those that a wrong spec may have brought to a stop before anything came of them. */
-function mayAdopt(operation: Operation | null): boolean {
-  if (operation?.type === "Restore") return !operation.inPlace;
-  return operation === null || operation.type === "Bootstrap" || operation.type === "AddMember";
+/**
+ * Between operations, in those that a wrong spec may have brought to a stop before anything came of them, and in any one while a
+ * container cannot begin: the newer spec may be its cure, without which nobody would get on.
+ */
+function mayAdopt({ journal: { operation }, places }: View): boolean {
+  if (operation === null || places.some(cannotStart)) return true;
+  if (operation.type === "Restore") return !operation.inPlace;
+  return operation.type === "Bootstrap" || operation.type === "AddMember";
 }
 
 /** What was refused of a spec is judged anew in each pass: a task, or a newer operator, may have made it possible. */
@@ -24,7 +29,7 @@ export function planAdoption(view: View): Action | null {
   const { facts, journal } = view;
   const generation = facts.cluster.metadata.generation ?? 0;
   const isKnown = generation === journal.adopted.generation;
-  if ((isKnown && journal.adopted.refusal === null) || !mayAdopt(journal.operation)) return null;
+  if ((isKnown && journal.adopted.refusal === null) || !mayAdopt(view)) return null;
   const { latched, adopted } = adopt(
     specOf(facts.cluster),
     generation,

@@ -155,7 +155,7 @@ function planOperation(view: View, operation: Operation): Action {
 }
 
 /** What these wait for, a newer spec may be the cure of, and what they have begun is seen in what is. */
-const OVERTAKEN: ReadonlySet<string> = new Set(["Roll", "RemoveMember", "ReplaceMember"]);
+const OVERTAKEN: ReadonlySet<string> = new Set(["Roll", "RemoveMember", "ReplaceMember", "Wake"]);
 const CURABLE: ReadonlySet<string> = new Set([
   "AwaitQuorum",
   "AwaitMemberList",

@@ -109,9 +109,17 @@ function digestOfFile(file: BootFile): string {
   return digestOf(file);
 }
 
-/** A pod in which nothing runs, of an old revision, is made anew: the new one may be what mends it. */
+/**
+ * A pod in which nothing runs, of an old revision, is made anew: the new one may be what mends it. So is one whose member is
+ * refused, as long as no roll waits for another one: then the old revision is what those have that it waits for.
+ */
 export function planStuckPod(view: View): Action | null {
-  const stuck = view.places.find((place) => isOutdated(view, place) && isDown(place));
+  const { operation } = view.journal;
+  const rolls = operation?.type === "Roll" && operation.current !== null;
+  const stuck = view.places.find(
+    (place) =>
+      isOutdated(view, place) && (isDown(place) || (!rolls && place.boot?.refusal !== undefined)),
+  );
   if (stuck?.pod == null) return null;
   return deleteDown(stuck.pod);
 }

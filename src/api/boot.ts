@@ -73,7 +73,7 @@ export interface BootReport {
   readonly appliedIndex: number | null;
   /** Id of the leader that it follows; null while there is none. */
   readonly leader: string | null;
-  /** Why a peer does not let it take part, said only while it has no leader: waiting alone does not mend it. */
+  /** Without a leader, why so many peers refuse it that it can be in no quorum: waiting alone does not mend it. */
   readonly refusal?: string;
   /** What the listeners use now, so that a rotation knows who has taken it over. SHA-256 fingerprints, lowercase hex. */
   readonly tls: { readonly client: TlsInUse | null; readonly peer: TlsInUse | null };

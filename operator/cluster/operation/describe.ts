@@ -64,12 +64,18 @@ const FAULTS: ReadonlySet<string> = new Set([
   "RunContainerError",
 ]);
 
+/** The kubelet has given it up for now. */
+export function cannotStart({ pod, boot }: Place): boolean {
+  if (boot !== null || pod === null || isTerminating(pod)) return false;
+  return FAULTS.has(containerOf(pod)?.state?.waiting?.reason ?? "");
+}
+
 /** What is wrong with it waiting alone will not mend, as far as anybody can tell: a person may have to. */
-export function isFaulty({ pod, boot }: Place): boolean {
+export function isFaulty(place: Place): boolean {
+  const { pod, boot } = place;
   if (boot !== null) return boot.refusal !== undefined;
   const container = pod === null ? null : containerOf(pod);
-  const waiting = container?.state?.waiting?.reason;
-  if (waiting !== undefined) return FAULTS.has(waiting);
+  if (container?.state?.waiting !== undefined) return cannotStart(place);
   return (
     container?.state?.terminated !== undefined || container?.lastState?.terminated !== undefined
   );

@@ -75,6 +75,9 @@ function planCurrent(
     if (isDown(place)) return deleteDown(pod);
     return heldBy(view, place) ?? replacePod(view, operation, place, current.podUid);
   }
+  // It was made of the template of before, a moment too early: it is no pod to wait for.
+  if (isOutdated(view, place))
+    return proceed(view, operation, { step: "ChoosePod", current: null, seenAt: null });
   // Without the list nobody knows that it is none.
   const isMember = view.memberList === null || place.member !== null;
   if (isMember && !place.participates) {

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { POD } from "../../../operator/api/resources.ts";
 import type { Condition } from "../../../operator/api/gen/types.ts";
+import type { Action } from "../../../operator/cluster/action.ts";
 import type { Operation } from "../../../operator/cluster/journal.ts";
 import type { ContainerStatus } from "../../../operator/cluster/objects.ts";
 import type { Sandbox } from "../world/sandbox.ts";
@@ -88,11 +89,54 @@ describe("a roll whose new pod", () => {
     }
   });
 
+  it("is refused in a cluster of two voters is made anew once the spec is mended; the other one never is", () => {
+    const refused = (leads: boolean, revision?: string): MemberSketch => ({
+      leads,
+      ready: false,
+      boot: { leader: null, reason: "why", refusal: "why" },
+      ...(revision === undefined ? {} : { revision }),
+    });
+    const current = { member: "kv-1", podUid: "older" };
+    const alarms = { known: false, why: "no leader" } as const;
+    const rest = { listUnknown: true, facts: { alarms } };
+    const waiting = waits({
+      ...rest,
+      members: [refused(false, "kv-older"), refused(false)],
+      operation: { ...rolling, current },
+    });
+    assert.equal(waiting.reason, "RollFailed");
+    const mended = [refused(false), refused(false, "kv-older")];
+    const action = next({ ...rest, members: mended });
+    assert.ok(action.kind === "deletePod" && action.name === "kv-1", JSON.stringify(action));
+  });
+
+  it("was made of the template of before, a moment too early, is not waited for but made anew", () => {
+    const early: MemberSketch = { ready: false, boot: { leader: null, reason: "why" }, ...old };
+    const members = [{ leads: true, ...old }, old, early];
+    const operation = operationOf(next({ members, operation: rolling }));
+    assert.ok(operation?.type === "Roll" && operation.current === null);
+    const chosen = operationOf(next({ members, operation }));
+    assert.ok(chosen?.type === "Roll" && chosen.current?.podUid === "p-kv-2");
+  });
+
   it("failed makes room for a newer spec at once", () => {
-    const [, failing] = cases[0] ?? [];
-    const members = [{ leads: true, ...old }, old, failing ?? {}];
-    const action = next({ members, operation: rolling, cluster: { generation: 2 } });
-    assert.equal(operationOf(action), null);
+    const [notThere, refused] = [cases[0]?.[1], cases[4]?.[1]];
+    const cluster = { generation: 2 };
+    const ask = (last: MemberSketch = {}): Action =>
+      next({ members: [{ leads: true, ...old }, old, last], operation: rolling, cluster });
+    const adopted = ask(notThere);
+    assert.ok(adopted.kind === "journal" && adopted.document.adopted.generation === 2);
+    assert.equal(operationOf(ask(refused)), null);
+  });
+
+  it("cannot begin lets a newer spec in, whatever is under way", () => {
+    const waking: Operation = { ...rolling, type: "Wake", step: "StartPods" };
+    const failing = cases[0]?.[1] ?? {};
+    const members = [failing, failing, failing];
+    const rest = { operation: waking, listUnknown: true, members };
+    assert.equal(waits(rest).reason, "AwaitQuorum");
+    const action = next({ ...rest, cluster: { generation: 2 } });
+    assert.ok(action.kind === "journal" && action.document.adopted.generation === 2);
   });
 });
 

@@ -5,6 +5,7 @@ import { PERSISTENT_VOLUME_CLAIM, POD } from "../../../operator/api/resources.ts
 import { quorumOf } from "../../../operator/cluster/view.ts";
 import { sleep } from "../../../operator/time.ts";
 import { emptyDisk, idOf } from "./consensus.ts";
+import { VERSION } from "./pod-status.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { NAMESPACE } from "./world.ts";
 
@@ -19,6 +20,7 @@ export class Chaos {
     this.#sandbox = sandbox;
     this.#random = random;
     this.replicas = replicas;
+    sandbox.world.broken.set("1.4.3", "this build does not start");
   }
 
   /** So many strokes, half of them of others if there are any. */
@@ -47,6 +49,7 @@ export class Chaos {
 
   heal(): void {
     this.#sandbox.world.cut.clear();
+    this.#sandbox.edit({ version: VERSION });
   }
 
   #strike(): void {
@@ -73,6 +76,12 @@ export class Chaos {
   }
 
   #retemplate(): void {
+    if (this.#random.chance(0.3)) {
+      const version = this.#random.chance(0.5) ? VERSION : "1.4.3";
+      this.note(`version ${version}`);
+      this.#sandbox.edit({ version });
+      return;
+    }
     const level = ["debug", "info", "warn"][this.#random.between(0, 3)] ?? "info";
     this.note(`log-level ${level}`);
     this.#sandbox.edit({ server: { extraArgs: { "log-level": level } } });

@@ -117,6 +117,9 @@ export const deletion: Theme = {
     } else {
       const missing = before.filter((uid) => !after.includes(uid));
       if (missing.length > 0) judges.breach("deletion", `${missing.length} disks went along`);
+      // Nobody has founded anything yet, and a new cluster over disks that are all empty may.
+      const disks = [...sandbox.world.disks.values()];
+      if (disks.every(({ identity }) => identity === null)) judges.startAnew();
     }
     sandbox.create({ replicas: chaos.replicas });
   },

@@ -47,10 +47,18 @@ describe("members whose builds speak different peer protocols", () => {
       );
       const who = `member ${memberId} of version ${QUORATE_VERSION} speaks peer protocol ${lone} to ${lone}`;
       assert.match(refusal ?? "", new RegExp(`^${who}, member \\w+ of version .* to ${most}$`));
-      assert.equal(reason, `a peer refuses this member: ${refusal}`);
+      assert.equal(reason, `its peers refuse this member: ${refusal}`);
       const { status, body } = await cell.get(2, "/ready");
       assert.deepEqual([status, body], [503, "there is no leader\n"]);
       await write(0, "without");
+
+      // Of one that only misses another one, it is not said: with that it would have a quorum.
+      await cell.member(0).stop("SIGKILL");
+      const left = await cell.awaitReport(1, "has no leader", ({ leader }) => leader === null);
+      assert.deepEqual([left.reason, left.refusal], ["there is no leader", undefined]);
+      speak(OURS);
+      cell.start(0);
+      await cell.awaitReady(1);
 
       for (const at of [2, 1, 0]) {
         await restart(cell, at, WIDER);
