@@ -216,28 +216,11 @@ export class MemberAdmin implements Admin {
 
   /** What could not be opened is not kept. */
   #opening(): Promise<Client> {
-    const opening = this.#open();
+    const opening = openAsRoot(this.#access.rootPasswords, (password) => this.#build(password));
     opening.catch(() => {
       if (this.#client === opening) this.#client = null;
     });
     return opening;
-  }
-
-  /** Of several passwords the one that members take. Rejects as members do where it is none of them. */
-  async #open(): Promise<Client> {
-    const { rootPasswords } = this.#access;
-    const last = rootPasswords.at(-1) ?? null;
-    for (const password of rootPasswords.slice(0, -1)) {
-      const client = this.#build(password);
-      try {
-        await client.auth.status();
-        return client;
-      } catch (thrown) {
-        client.close();
-        if (!(thrown instanceof ClientError && thrown.is("authFailed"))) throw thrown;
-      }
-    }
-    return this.#build(last);
   }
 
   #build(password: string | null): Client {
@@ -250,6 +233,27 @@ export class MemberAdmin implements Admin {
       attemptTimeoutMs: ATTEMPT_MS,
     });
   }
+}
+
+/**
+ * A client that logs in with the one of these passwords of root that members take, or with none where there are none. Members are
+ * asked only where there is a choice; rejects as they do where it is none of them.
+ */
+export async function openAsRoot(
+  passwords: readonly string[],
+  build: (password: string | null) => Client,
+): Promise<Client> {
+  for (const password of passwords.slice(0, -1)) {
+    const client = build(password);
+    try {
+      await client.auth.status();
+      return client;
+    } catch (thrown) {
+      client.close();
+      if (!(thrown instanceof ClientError && thrown.is("authFailed"))) throw thrown;
+    }
+  }
+  return build(passwords.at(-1) ?? null);
 }
 
 async function secure(auth: Client["auth"], password: string): Promise<void> {

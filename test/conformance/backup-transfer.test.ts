@@ -14,6 +14,7 @@ import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { gunzipSync } from "node:zlib";
 import type { Manifest } from "../../operator/backup/layout.ts";
+import { Client } from "../../src/client/client.ts";
 import { BackupWorld, UID, failure } from "./support/backup-world.ts";
 import { Cluster, freePorts } from "./support/cluster.ts";
 import { startTransfer, transfer } from "./support/transfer.ts";
@@ -111,6 +112,31 @@ describe("transfer backup", { timeout: 300_000 }, () => {
       world.s3.environment,
     );
     assert.deepEqual([failure(unreachable), unreachable.code], ["StoreUnreachable", 1]);
+  });
+
+  it("logs in where no certificate names it, with whichever password the members take", async () => {
+    const lone = await Cluster.start({ product: "quorate", members: 1 });
+    try {
+      const { clientUrl: endpoints } = lone.member(0);
+      const client = new Client({ endpoints: [endpoints] });
+      await client.auth.addUser("root", "second");
+      await client.auth.addRole("root");
+      await client.auth.grantRole("root", "root");
+      await client.auth.enable();
+      client.close();
+      const file = join(world.folder, "passwords");
+      writeFileSync(file, JSON.stringify(["first", "second", "third"]));
+      const plain = world
+        .backupArguments("asked", { endpoints })
+        .filter((flag) => !flag.startsWith("--tls-dir"));
+      const refused = await transfer([...plain, ...world.s3.args], world.s3.environment);
+      assert.equal(refused.code, 1, "without one");
+      const args = [...plain, `--root-passwords=${file}`, ...world.s3.args];
+      const { result, log } = await transfer(args, world.s3.environment);
+      assert.ok(result?.kind === "backup" && result.authEnabled, log);
+    } finally {
+      await lone.stop();
+    }
   });
 
   it("takes no snapshot of a cluster without a quorum", async () => {

@@ -13,6 +13,15 @@ describe("the chart's files", () => {
       assert.equal(readFileSync(join(ROOT, path), "utf8"), text, `run npm run generate: ${path}`);
   });
 
+  it("come with a chart that asks for the Kubernetes that the documents name", () => {
+    const text = (path: string): string => readFileSync(join(ROOT, path), "utf8");
+    const chart = /^kubeVersion: ">=(1\.\d+)\.0-0"$/m.exec(
+      text("charts/quorate-operator/Chart.yaml"),
+    );
+    for (const path of ["README.md", "operator/api/README.md"])
+      assert.match(text(path), new RegExp(`Kubernetes\\s${chart?.[1]} or newer`), path);
+  });
+
   it("hold nothing that is not made any more", () => {
     const folder = "charts/quorate-operator/files";
     const found = readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })

@@ -66,10 +66,9 @@ export class Judges {
     this.acknowledged = writes.filter((id) => had.has(id));
   }
 
-  /** A cluster of the same name begins, on disks that are all empty. */
+  /** Another cluster begins under the name: whether there are data is asked of the disks. */
   startAnew(): void {
     this.#seeds.clear();
-    this.acknowledged = [];
   }
 
   /** A Job writes on this disk. */

@@ -113,7 +113,7 @@ export const deletion: Theme = {
     const after = claimsOf(scene);
     if (onDelete === "Delete") {
       if (after.length > 0) judges.breach("deletion", `${after.join(", ")} are left`);
-      judges.startAnew();
+      judges.goBack([]);
     } else {
       const missing = before.filter((uid) => !after.includes(uid));
       if (missing.length > 0) judges.breach("deletion", `${missing.length} disks went along`);
@@ -121,6 +121,7 @@ export const deletion: Theme = {
       const disks = [...sandbox.world.disks.values()];
       if (disks.every(({ identity }) => identity === null)) judges.startAnew();
     }
+    judges.startAnew();
     sandbox.create({ replicas: chaos.replicas });
   },
 };
