@@ -4,10 +4,12 @@ import {
   encodeLeaseTimeToLiveResponse,
   decodeLeaseTimeToLiveRequest,
 } from "../../src/api/gen/lease.ts";
+import type { LeaseLeasesResponse, LeaseTimeToLiveResponse } from "../../src/api/gen/lease.ts";
 import {
   decodeMemberPromoteRequest,
   encodeMemberPromoteResponse,
 } from "../../src/api/gen/cluster.ts";
+import type { MemberPromoteResponse } from "../../src/api/gen/cluster.ts";
 import { Peer } from "../../src/api/gen/methods.ts";
 import {
   decodeCondemnRequest,
@@ -18,7 +20,7 @@ import {
   encodeLeaseRenewResponse,
   encodePeerMessages,
 } from "../../src/api/gen/peer.ts";
-import type { Handshake } from "../../src/api/gen/peer.ts";
+import type { CondemnResponse, Handshake, LeaseRenewResponse } from "../../src/api/gen/peer.ts";
 import { API_ERRORS } from "../../src/api/catalogue.ts";
 import { DecodeError } from "../../src/api/reader.ts";
 import { keep } from "../../src/base/bytes.ts";
@@ -70,9 +72,12 @@ export function buildPeerRouter(
       Peer.rebuild.path,
       { kind: "bidiStream", open: (call) => new RebuildStream(host, call, load) },
     ],
-    [Peer.leaseRenew.path, asked((message) => renew(host, message))],
-    [Peer.leaseTimeToLive.path, asked((message) => timeToLive(host, message))],
-    [Peer.leaseLeases.path, asked(() => leases(host))],
+    [Peer.leaseRenew.path, asked(encodeLeaseRenewResponse, (message) => renew(host, message))],
+    [
+      Peer.leaseTimeToLive.path,
+      asked(encodeLeaseTimeToLiveResponse, (message) => timeToLive(host, message)),
+    ],
+    [Peer.leaseLeases.path, asked(encodeLeaseLeasesResponse, () => leases(host))],
     [
       Peer.hashKv.path,
       {
@@ -81,8 +86,14 @@ export function buildPeerRouter(
         onCancel: cancelHash,
       },
     ],
-    [Peer.condemn.path, asked(async (message) => condemn(host, integrity, message))],
-    [Peer.memberPromote.path, asked((message) => promote(host, message))],
+    [
+      Peer.condemn.path,
+      asked(encodeCondemnResponse, async (message) => condemn(host, integrity, message)),
+    ],
+    [
+      Peer.memberPromote.path,
+      asked(encodeMemberPromoteResponse, (message) => promote(host, message)),
+    ],
     [Peer.describe.path, { kind: "unary", handle: (call) => describe(host, call), onCancel: null }],
   ]);
 }
@@ -147,13 +158,19 @@ class PeerStream implements StreamReceiver {
   }
 }
 
-/** A unary method that answers when its promise settles. */
-function asked(answer: (message: Uint8Array) => Promise<Uint8Array>): Method {
+/**
+ * A unary method that answers when its promise settles. Encoded only then: all encoders write into one buffer, which whoever
+ * encodes meanwhile has taken.
+ */
+function asked<Response>(
+  encode: (response: Response) => Uint8Array,
+  answer: (message: Uint8Array) => Promise<Response>,
+): Method {
   return {
     kind: "unary",
     handle: (call, message) => {
       answer(message).then(
-        (response) => call.reply(response),
+        (response) => call.reply(encode(response)),
         (error: unknown) => failWith(call, error),
       );
     },
@@ -167,37 +184,37 @@ function mustLead(host: Host): void {
   }
 }
 
-async function renew(host: Host, message: Uint8Array): Promise<Uint8Array> {
+async function renew(host: Host, message: Uint8Array): Promise<LeaseRenewResponse> {
   const { ids } = decodeLeaseRenewRequest(message);
   const renewals = await Promise.all(ids.map(async (id) => host.leases.renew(id)));
   const ttls = renewals.map((renewal) => {
     if (renewal.kind === "renewed") return renewal.ttl;
     throw new QuorateError("unavailable", API_ERRORS.notPrimaryLessor.text);
   });
-  return encodeLeaseRenewResponse({ ttls });
+  return { ttls };
 }
 
-async function timeToLive(host: Host, message: Uint8Array): Promise<Uint8Array> {
+async function timeToLive(host: Host, message: Uint8Array): Promise<LeaseTimeToLiveResponse> {
   const request = decodeLeaseTimeToLiveRequest(message);
   mustLead(host);
   await linearize(host);
-  return encodeLeaseTimeToLiveResponse(timeToLiveHere(host, request));
+  return timeToLiveHere(host, request);
 }
 
-async function leases(host: Host): Promise<Uint8Array> {
+async function leases(host: Host): Promise<LeaseLeasesResponse> {
   mustLead(host);
   await linearize(host);
-  return encodeLeaseLeasesResponse(leasesHere(host));
+  return leasesHere(host);
 }
 
-async function promote(host: Host, message: Uint8Array): Promise<Uint8Array> {
+async function promote(host: Host, message: Uint8Array): Promise<MemberPromoteResponse> {
   const { id } = decodeMemberPromoteRequest(message);
   mustLead(host);
   await promoteHere(host, id);
-  return encodeMemberPromoteResponse({ header: null, members: apiMembers(host) });
+  return { header: null, members: apiMembers(host) };
 }
 
-function condemn(host: Host, integrity: Integrity, message: Uint8Array): Uint8Array {
+function condemn(host: Host, integrity: Integrity, message: Uint8Array): CondemnResponse {
   const { handshake, reason, condemned } = decodeCondemnRequest(message);
   const { identity, machine } = host;
   const refusal =
@@ -206,7 +223,7 @@ function condemn(host: Host, integrity: Integrity, message: Uint8Array): Uint8Ar
       : refusalOf(identity, handshake, (id) => machine.members.isRemoved(id));
   if (refusal !== "") throw new QuorateError("failedPrecondition", refusal);
   const rebuilds = integrity.condemned(reason, condemned as readonly MemberId[]);
-  return encodeCondemnResponse({ rebuilds });
+  return { rebuilds };
 }
 
 function describe(host: Host, call: ServerCall): void {

@@ -33,45 +33,30 @@ export function answerWith(
   release: () => void,
   refusal: (() => ApiError | null) | null = null,
 ): void {
-  let response: Uint8Array | Promise<Uint8Array>;
-  try {
-    response = opResponse(host.machine.store, host.header(revision), op);
-  } catch (error) {
-    release();
-    failWith(call, error);
-    return;
-  }
-  if (!(response instanceof Promise)) {
-    call.reply(response);
-    release();
-    return;
-  }
-  response
-    .then(
-      (bytes) => {
-        const error = refusal === null ? null : refusal();
-        if (error === null) call.reply(bytes);
-        else fail(call, error);
-      },
-      (error: unknown) => failWith(call, error),
-    )
-    .finally(release);
-}
-
-/**
- * The response of one operation, header filled. Answers at once where everything is in memory. The bytes are the shared
- * output's: valid until the next encode.
- */
-function opResponse(
-  store: Store,
-  header: HeaderFields,
-  op: OpReply,
-): Uint8Array | Promise<Uint8Array> {
-  const waiting: Promise<void>[] = [];
+  const header = host.header(revision);
   const loaded = new Map<OpReply, Loaded>();
-  load(store, op, loaded, waiting);
-  if (waiting.length === 0) return encode(header, op, loaded);
-  return Promise.all(waiting).then(() => encode(header, op, loaded));
+  const waiting: Promise<void>[] = [];
+  // Encoded where it is answered: the shared output is valid until the next encode, which may come before another callback.
+  const reply = (): void => call.reply(encode(header, op, loaded));
+  try {
+    load(host.machine.store, op, loaded, waiting);
+    if (waiting.length === 0) reply();
+  } catch (error) {
+    failWith(call, error);
+    waiting.length = 0;
+  }
+  if (waiting.length === 0) {
+    release();
+    return;
+  }
+  Promise.all(waiting)
+    .then(() => {
+      const error = refusal === null ? null : refusal();
+      if (error === null) reply();
+      else fail(call, error);
+    })
+    .catch((error: unknown) => failWith(call, error))
+    .finally(release);
 }
 
 function encode(header: HeaderFields, op: OpReply, loaded: LoadedMap): Uint8Array {
