@@ -73,11 +73,9 @@ export class Engine {
   #spare: Flushable[] = [];
   #deferred: Deferred[] = [];
   #patient: Patient[] = [];
-  #scheduled = false;
-  readonly #onImmediate = (): void => {
-    this.#scheduled = false;
-    this.flush();
-  };
+  /** The end of the turn, where nobody flushes before it. */
+  #immediate: NodeJS.Immediate | null = null;
+  readonly #onImmediate = (): void => this.flush();
 
   readonly #onWaited = (): void => {
     const patient = this.#patient;
@@ -109,6 +107,9 @@ export class Engine {
 
   /** Ends the turn: everything said so far leaves, in one write a connection. */
   flush(): void {
+    // One that finds nothing would cost the event loop a round.
+    if (this.#immediate !== null) clearImmediate(this.#immediate);
+    this.#immediate = null;
     for (let round = 0; round < FLUSH_ROUNDS_MAX; round++) {
       if (this.#deferred.length > 0) this.#tellDeferred();
       const dirty = this.#dirty;
@@ -134,8 +135,6 @@ export class Engine {
   }
 
   #schedule(): void {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    setImmediate(this.#onImmediate);
+    this.#immediate ??= setImmediate(this.#onImmediate);
   }
 }
