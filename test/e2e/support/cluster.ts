@@ -1,5 +1,6 @@
 /** A cluster under test, in a namespace of its own that goes with it. */
 import {
+  EVENT,
   NAMESPACE as NAMESPACES,
   NODE,
   POD,
@@ -8,6 +9,7 @@ import {
 } from "../../../operator/api/resources.ts";
 import type { MemberStatus, QuorateCluster } from "../../../operator/api/gen/types.ts";
 import type { KubeObject, ObjectRef } from "../../../operator/kube/api.ts";
+import { until } from "../../conformance/support/tools.ts";
 import { api, conditionOf, eventually, ready } from "./api.ts";
 import { IMAGE } from "./image.ts";
 import { createNamespace, operatorLogs } from "./operator.ts";
@@ -16,6 +18,7 @@ export interface PodObject extends KubeObject {
   readonly spec: { readonly nodeName?: string };
   readonly status?: {
     readonly phase?: string;
+    readonly containerStatuses?: readonly { readonly restartCount: number }[];
     readonly conditions?: readonly { readonly type: string; readonly status: string }[];
   };
 }
@@ -116,6 +119,33 @@ export class ClusterUnderTest {
     const found = await api.get<PodObject>(POD, { namespace: this.namespace, name: pod });
     if (found?.spec.nodeName === undefined) throw new Error(`${pod} runs on no node`);
     return found.spec.nodeName;
+  }
+
+  /** By name, what changes where a pod is made anew, or a container in it. */
+  async lives(): Promise<Readonly<Record<string, string>>> {
+    const labelSelector = `quorate.io/cluster=${this.ref.name}`;
+    const { items } = await api.list<PodObject>(POD, { namespace: this.namespace, labelSelector });
+    return Object.fromEntries(
+      items.map(({ metadata, status }) => {
+        const restarts = status?.containerStatuses?.map(({ restartCount }) => restartCount) ?? [];
+        return [metadata.name, `${metadata.uid ?? ""}, restarts ${restarts.join()}`];
+      }),
+    );
+  }
+
+  /** Until there is an event of this reason about the cluster that says so. */
+  async told(reason: string, pattern: RegExp, timeoutMs: number): Promise<void> {
+    type Event = KubeObject & { reason?: string; note?: string; regarding?: { name?: string } };
+    const { name } = this.ref;
+    await until(`an event ${reason} says ${String(pattern)}`, timeoutMs, async () => {
+      const { items } = await api.list<Event>(EVENT, { namespace: this.namespace });
+      return items.some(
+        (event) =>
+          event.reason === reason &&
+          event.regarding?.name === name &&
+          pattern.test(event.note ?? ""),
+      );
+    });
   }
 
   /** Deletes a pod and waits until another one of its name is ready. */

@@ -10,16 +10,23 @@ export interface ImageName {
   readonly tag: string;
 }
 
-function fromEnvironment(): ImageName {
-  const name = process.env["QUORATE_IMAGE"] ?? "";
+/** Throws where the name has no tag. */
+export function parseImage(name: string): ImageName {
   const found = /^(.+):([^:/]+)$/.exec(name);
-  if (found === null) throw new Error("QUORATE_IMAGE must name the image to test, with its tag");
+  if (found === null) throw new Error(`"${name}" must name an image, with its tag`);
   const [, repository = "", tag = ""] = found;
-  const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
-    version: string;
-  };
-  if (tag !== version) throw new Error(`QUORATE_IMAGE has the tag ${tag}: tag it ${version}`);
   return { name, repository, tag };
 }
 
+function fromEnvironment(): ImageName {
+  const image = parseImage(process.env["QUORATE_IMAGE"] ?? "");
+  const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
+    version: string;
+  };
+  if (image.tag !== version)
+    throw new Error(`QUORATE_IMAGE has the tag ${image.tag}: tag it ${version}`);
+  return image;
+}
+
+/** Throws where QUORATE_IMAGE names none. */
 export const IMAGE: ImageName = fromEnvironment();

@@ -2,19 +2,27 @@
 import { join } from "node:path";
 import { ROOT } from "../../house/scan.ts";
 import { type Finished, run, tool } from "../../conformance/support/tools.ts";
-import { NAMESPACE as NAMESPACES, POD } from "../../../operator/api/resources.ts";
+import { LEASE, NAMESPACE as NAMESPACES, POD } from "../../../operator/api/resources.ts";
 import type { KubeObject } from "../../../operator/kube/api.ts";
 import { api, eventually } from "./api.ts";
-import { IMAGE } from "./image.ts";
+import { IMAGE, type ImageName } from "./image.ts";
 
 export const OPERATOR_NAMESPACE = "quorate-system";
 const RELEASE = "quorate-operator";
 
 /** Installs or upgrades the release and waits for its Deployment. */
 export async function installOperator(...values: string[]): Promise<void> {
+  await installFrom(join(ROOT, "charts/quorate-operator"), IMAGE, ...values);
+}
+
+/** The same, from the chart in a folder. */
+export async function installFrom(
+  chart: string,
+  { repository, tag }: ImageName,
+  ...values: string[]
+): Promise<void> {
   await createNamespace(OPERATOR_NAMESPACE);
-  const chart = join(ROOT, "charts/quorate-operator");
-  const set = [`image.repository=${IMAGE.repository}`, `image.tag=${IMAGE.tag}`, ...values];
+  const set = [`image.repository=${repository}`, `image.tag=${tag}`, ...values];
   const flags = ["--namespace", OPERATOR_NAMESPACE, "--wait", "--timeout=120s"];
   const { code, stderr } = await helm(
     "upgrade",
@@ -48,6 +56,23 @@ export async function createNamespace(name: string): Promise<void> {
 export async function operatorPods(): Promise<readonly KubeObject[]> {
   const labelSelector = `app.kubernetes.io/instance=${RELEASE}`;
   return (await api.list(POD, { namespace: OPERATOR_NAMESPACE, labelSelector })).items;
+}
+
+/** Until an operator that runs from this image is at work. */
+export async function operatorWorks({ name: image }: ImageName): Promise<void> {
+  type Pod = KubeObject & { spec?: { containers: readonly { image: string }[] } };
+  type Lease = KubeObject & { spec?: { holderIdentity?: string } };
+  const pods = (await operatorPods()).filter((pod: Pod) =>
+    pod.spec?.containers.some((container) => container.image === image),
+  );
+  const names = pods.map(({ metadata }) => metadata.name);
+  await eventually<Lease>(
+    `an operator of ${image} has the lease`,
+    LEASE,
+    { namespace: OPERATOR_NAMESPACE, name: RELEASE },
+    (lease) => names.includes((lease?.spec?.holderIdentity ?? "").replace(/_.*$/, "")),
+    60_000,
+  );
 }
 
 /** The last lines of each, for the report of a failure. */

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { CONFIG_MAP, POD } from "../../../operator/api/resources.ts";
 import type { KubeObject, ObjectRef } from "../../../operator/kube/api.ts";
+import { until } from "../../conformance/support/tools.ts";
 import { api, askPod, eventually } from "./api.ts";
 import { IMAGE } from "./image.ts";
 
@@ -76,6 +77,14 @@ export class Witness {
   /** What it has seen since the last mark. */
   async report(): Promise<Testimony> {
     return (await askPod(this.#ref, PORT, "/report")) as Testimony;
+  }
+
+  /** Until it has had so many more writes acknowledged. */
+  async writes(more: number): Promise<void> {
+    const { acknowledged } = await this.report();
+    await until(`${more} more writes`, 60_000, async () => {
+      return (await this.report()).acknowledged >= acknowledged + more;
+    });
   }
 
   /** Asserts that what happened since the last mark cost at most `ms` without a successful write, and marks. */
