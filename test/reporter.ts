@@ -59,14 +59,20 @@ function isSum(message: string): boolean {
 }
 
 function count(tally: Tally, ended: Ended, passed: boolean): string[] {
-  if (ended.details.type === "suite") return [];
+  const isSuite = ended.details.type === "suite";
+  if (isSuite && (passed || !isOfHook(ended.details.error))) return [];
   if (passed) {
     tally.passed++;
     return [];
   }
-  tally.failed++;
+  // What a hook fails with ends each test of the suite, and none of them says why.
+  if (!isSuite) tally.failed++;
   const where = `${relative(process.cwd(), ended.file ?? "")}:${ended.line ?? 0}`;
   return [`\nnot ok: ${ended.name}\n  at ${where}\n${indent(explain(ended.details.error))}\n\n`];
+}
+
+function isOfHook(error: unknown): boolean {
+  return error instanceof Error && "failureType" in error && error.failureType === "hookFailed";
 }
 
 /** The cause is what the test threw; the error around it is node:test's own. */
