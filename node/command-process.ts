@@ -1,4 +1,5 @@
 /** The process of a command: arguments in, exit code out. `main.ts` starts it. */
+import type { Writable } from "node:stream";
 import { QuorateError } from "../src/base/errors.ts";
 import { type CommandIo, runCommand } from "./commands.ts";
 
@@ -22,5 +23,13 @@ export async function main(args: readonly string[]): Promise<void> {
     environment: process.env,
     signal: abort.signal,
   };
-  process.exit(await runCommand(args, io));
+  const code = await runCommand(args, io);
+  // The end of the process takes with it what a pipe has not taken yet.
+  await Promise.all([process.stdout, process.stderr].map(drained));
+  process.exit(code);
+}
+
+/** Resolves once everything written so far has been handed over, or nobody takes it any more. */
+function drained(stream: Writable): Promise<void> {
+  return new Promise((resolve) => void stream.write("", () => resolve()));
 }

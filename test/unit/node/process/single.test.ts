@@ -65,6 +65,26 @@ describe("a member's process", () => {
     );
   });
 
+  it("has handed over all that a command prints before the command's process ends", async () => {
+    await withMembers(1, [], async (cluster) => {
+      const member = cluster.member(0);
+      await withClient(member, async (client) => await putMany(client, "large", 1, 500_000));
+      const { code, stdout, stderr } = runMain([
+        "ctl",
+        `--endpoints=${member.clientUrl}`,
+        "get",
+        "large0",
+        "--write-out=json",
+      ]);
+      assert.equal(code, 0, stderr);
+      const { kvs } = JSON.parse(stdout) as { readonly kvs: readonly { value: string }[] };
+      assert.deepEqual(
+        kvs.map(({ value }) => Buffer.from(value, "base64").length),
+        [500_000],
+      );
+    });
+  });
+
   it("names the flag of an address that is taken, and exits 2", async () => {
     await withMembers(1, [], async (cluster) => {
       using other = scratch();
