@@ -13,10 +13,27 @@ import {
 import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { gunzipSync } from "node:zlib";
+import { ClaimStore } from "../../operator/backup/claim.ts";
+import { runRestore } from "../../operator/backup/transfer/restore.ts";
 import type { BackupResult, RestoreResult } from "../../operator/backup/transfer/result.ts";
 import { BackupWorld, UID, VALUES, failure, succeeded } from "./support/backup-world.ts";
+import { commandOf } from "./support/cluster.ts";
 import { until } from "./support/tools.ts";
 import { type Transferred, startTransfer, transfer } from "./support/transfer.ts";
+
+/** The objects of a server's folder, of which the first that is read comes with a bit turned over. */
+class DamagedOnce extends ClaimStore {
+  #isSound = false;
+
+  override async *get(key: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    for await (const chunk of super.get(key, signal)) {
+      const copy = Buffer.from(chunk);
+      if (!this.#isSound) copy.writeUInt8(copy.readUInt8(copy.length >> 1) ^ 1, copy.length >> 1);
+      this.#isSound = true;
+      yield copy;
+    }
+  }
+}
 
 describe("transfer restore", { timeout: 300_000 }, () => {
   let world: BackupWorld;
@@ -217,7 +234,9 @@ describe("transfer restore", { timeout: 300_000 }, () => {
           "SnapshotDamaged",
         );
         const into = [...world.restoreArguments(seed, key), ...world.s3.args];
-        assert.equal(failure(await transfer(into, world.s3.environment)), "SnapshotDamaged");
+        const refused = await transfer(into, world.s3.environment);
+        assert.equal(failure(refused), "SnapshotDamaged");
+        assert.equal(refused.code, 2, "a Job does not try again");
         assert.equal(existsSync(seed.dataDir), false);
       };
       const altered = Buffer.from(whole);
@@ -239,6 +258,40 @@ describe("transfer restore", { timeout: 300_000 }, () => {
         world.s3.environment,
       );
       assert.equal(sound.code, 0, sound.log);
+    } finally {
+      await restored.stop();
+    }
+  });
+
+  it("what comes damaged is fetched once more, since it may have been damaged on its way", async () => {
+    const { revision, sha256 } = await world.backUp("on-its-way");
+    const restored = await world.prepare();
+    try {
+      const { name, peerUrl, dataDir } = restored.member(0);
+      let log = "";
+      const done = await runRestore({
+        store: new DamagedOnce(world.server.objects),
+        key: world.keyOf("on-its-way"),
+        describe: () =>
+          Promise.resolve({ promised: { sha256, plainSha256: null }, sizeBytes: null }),
+        dataDir,
+        nonce: "r-1",
+        inPlace: false,
+        quorate: commandOf("quorate"),
+        member: {
+          name,
+          initialCluster: `${name}=${peerUrl}`,
+          initialClusterToken: "data/kv#r-1",
+          peerUrls: peerUrl,
+          bumpRevision: 0,
+          incarnation: 1,
+        },
+        signal: AbortSignal.timeout(60_000),
+        now: () => performance.now(),
+        log: (line) => (log += `${line}\n`),
+      });
+      assert.equal(done.revision, revision);
+      assert.match(log, /is fetched once more/);
     } finally {
       await restored.stop();
     }

@@ -26,7 +26,6 @@ const TEXTS = [
   "server-version",
   "endpoints",
   "tls-dir",
-  "root-passwords",
   "source",
   "compression",
   // restore, verify

@@ -67,7 +67,7 @@ export async function runRestore(options: RestoreOptions): Promise<RestoreResult
   let result = marker?.nonce === nonce ? marker.result : null;
   if (result === null) {
     await refuseInhabited(options);
-    result = await build(options);
+    result = await buildAtLast(options);
     await writeMarker(dataDir, { nonce, phase: "built", result });
   }
   await swap(options);
@@ -91,6 +91,17 @@ async function refuseInhabited({ dataDir, inPlace }: RestoreOptions): Promise<vo
 
 async function holdsMember(dataDir: string): Promise<boolean> {
   return (await entriesOf(dataDir)).some((name) => name !== "lost+found");
+}
+
+/** What comes damaged may have been damaged on its way: it is fetched once more, and what is damaged twice is so for good. */
+async function buildAtLast(options: RestoreOptions): Promise<RestoreResult> {
+  try {
+    return await build(options);
+  } catch (thrown) {
+    if (!(thrown instanceof TransferError && thrown.reason === "SnapshotDamaged")) throw thrown;
+    options.log(`${thrown.message}; it is fetched once more`);
+    return await build(options);
+  }
 }
 
 /** Everything that takes long, beside what is there. */

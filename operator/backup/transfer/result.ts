@@ -145,12 +145,17 @@ const LASTING: ReadonlySet<FailureReason> = new Set([
   "StoreConflict",
   "VolumeInUse",
 ]);
+/** Of a restore, which has fetched it twice. A cluster that goes back in place stands still meanwhile. */
+const LASTING_OF_RESTORES: ReadonlySet<FailureReason> = new Set(["NotFound", "SnapshotDamaged"]);
 
 const EXIT_FAILURE = 1;
 /** Jobs do not try again after it: the builder of Jobs names it in their failure policy. */
 export const EXIT_LASTING = 2;
 
-export function exitCodeOf(result: TransferResult): number {
+/** Of the process; `command` is what came after "transfer". */
+export function exitCodeOf(result: TransferResult, command: string): number {
   if (result.kind !== "failure") return 0;
-  return LASTING.has(result.reason) ? EXIT_LASTING : EXIT_FAILURE;
+  const isLasting =
+    LASTING.has(result.reason) || (command === "restore" && LASTING_OF_RESTORES.has(result.reason));
+  return isLasting ? EXIT_LASTING : EXIT_FAILURE;
 }

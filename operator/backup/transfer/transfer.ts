@@ -58,7 +58,7 @@ export async function runTransfer(args: readonly string[], io: TransferIo): Prom
   const text = encodeResult(result);
   if (resultFile !== null) writeFileSync(resultFile, text);
   io.print(text);
-  return exitCodeOf(result);
+  return exitCodeOf(result, args[0] ?? "");
 }
 
 async function dispatch(
@@ -104,7 +104,6 @@ async function backup({ options, store, signal, io }: Call): Promise<TransferRes
     source: {
       endpoints: options.required("endpoints").split(","),
       tlsDir: options.text("tls-dir"),
-      passwordsFile: options.text("root-passwords"),
       policy: options.choice("source", ["PreferFollower", "Leader", "Any"], "PreferFollower"),
     },
     signal,

@@ -142,13 +142,17 @@ describe("a transfer's result", () => {
   });
 
   it("ends with 2 only for what trying again does not mend", () => {
-    const codeOf = (reason: ConstructorParameters<typeof TransferError>[0]): number =>
-      exitCodeOf(toFailure(new TransferError(reason, "")));
-    assert.deepEqual(
-      [codeOf("Misconfigured"), codeOf("VolumeInUse"), codeOf("StoreConflict")],
-      [2, 2, 2],
-    );
-    assert.deepEqual([codeOf("StoreUnreachable"), codeOf("ClusterUnavailable")], [1, 1]);
+    type Reason = ConstructorParameters<typeof TransferError>[0];
+    const codesOf = (command: string, ...reasons: readonly Reason[]): number[] =>
+      reasons.map((reason) => exitCodeOf(toFailure(new TransferError(reason, "")), command));
+    for (const command of ["backup", "restore"]) {
+      const lasting = codesOf(command, "Misconfigured", "VolumeInUse", "StoreConflict");
+      assert.deepEqual(lasting, [2, 2, 2]);
+      assert.deepEqual(codesOf(command, "StoreUnreachable", "ClusterUnavailable"), [1, 1]);
+    }
+    // A cluster may stand still while a restore is tried; a backup that was read back damaged is made anew.
+    assert.deepEqual(codesOf("restore", "SnapshotDamaged", "NotFound"), [2, 2]);
+    assert.deepEqual(codesOf("backup", "SnapshotDamaged", "NotFound"), [1, 1]);
   });
 });
 

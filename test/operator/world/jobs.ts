@@ -66,7 +66,7 @@ export function endJob(
   api.store.create(POD, pod, "job-controller");
   const succeeded = result.kind !== "failure";
   const terminated = {
-    exitCode: exitCodeOf(result),
+    exitCode: exitCodeOf(result, purposeOf(job)),
     message: encodeResult(result),
     finishedAt: lastTransitionTime,
   };
