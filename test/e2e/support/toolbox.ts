@@ -6,17 +6,41 @@ import { api, eventually } from "./api.ts";
 import { type PodObject, isReady } from "./cluster.ts";
 import { IMAGE } from "./image.ts";
 
+/** Of which folders of the toolbox a client takes what. */
+export interface Identity {
+  /** With the authorities to trust. */
+  readonly ca: string;
+  /** With the certificate to show and its key. */
+  readonly own: string;
+}
+
+/** As it is at the moment: the folder follows the Secret. */
+const CURRENT: Identity = { ca: "/tls", own: "/tls" };
+
+/** Prints the SHA-256 of the certificate that is shown at HOST PORT to a client with the files of FOLDER, which trusts it. */
+const HANDSHAKE = `
+const [host, port, folder] = process.argv.slice(1);
+const read = (name) => require("node:fs").readFileSync(folder + "/" + name);
+const [ca, cert, key] = ["ca.crt", "tls.crt", "tls.key"].map(read);
+const socket = require("node:tls").connect({ host, port: Number(port), servername: host, ca, cert, key });
+socket.on("error", (thrown) => { console.error(String(thrown)); process.exit(1); });
+socket.on("secureConnect", () => {
+  console.log(socket.getPeerCertificate().fingerprint256);
+  process.exit(0);
+});`;
+
 export class Toolbox {
   readonly #ref: ObjectRef;
   readonly #endpoint: string;
 
-  static async start(cluster: ObjectRef): Promise<Toolbox> {
+  /** `secrets`: further Secrets of the namespace, each in a folder of its name. */
+  static async start(cluster: ObjectRef, secrets: readonly string[] = []): Promise<Toolbox> {
     const box = new Toolbox(cluster);
     await api.create<KubeObject & { spec: object }>(POD, {
       apiVersion: "v1",
       kind: "Pod",
       metadata: { name: box.#ref.name, namespace: box.#ref.namespace ?? "" },
-      spec: podSpec(cluster.name),
+      spec: podSpec(cluster.name, secrets),
     });
     await eventually<PodObject>(
       "the toolbox runs",
@@ -35,17 +59,32 @@ export class Toolbox {
 
   /** `quorate ctl ARGS`: what it printed. Throws what it complained of. */
   async ctl(...args: string[]): Promise<string> {
-    const tls = ["--cacert=/tls/ca.crt", "--cert=/tls/tls.crt", "--key=/tls/tls.key"];
-    const ctl = ["quorate", "ctl", `--endpoints=${this.#endpoint}`, ...tls, ...args];
+    return await this.ctlAs(CURRENT, ...args);
+  }
+
+  /** As `ctl`, with other files. */
+  async ctlAs({ ca, own }: Identity, ...args: string[]): Promise<string> {
+    const tls = [`--cacert=${ca}/ca.crt`, `--cert=${own}/tls.crt`, `--key=${own}/tls.key`];
+    return await this.run("quorate", "ctl", `--endpoints=${this.#endpoint}`, ...tls, ...args);
+  }
+
+  /** SHA-256 of the certificate that is shown there, lowercase. Throws where `folder` does not trust it, or is not trusted. */
+  async handshake(host: string, port: number, folder: string = CURRENT.own): Promise<string> {
+    const print = await this.run("node", "-e", HANDSHAKE, host, String(port), folder);
+    return print.replaceAll(":", "").toLowerCase();
+  }
+
+  /** A command in the pod: what it printed. Throws what it complained of. */
+  async run(...command: string[]): Promise<string> {
     const { name, namespace } = this.#ref;
-    const exec = [tool("kubectl"), "exec", "--namespace", namespace ?? "", name, "--", ...ctl];
+    const exec = [tool("kubectl"), "exec", "--namespace", namespace ?? "", name, "--", ...command];
     const { code, stdout, stderr } = await run(exec, { timeoutMs: 60_000 });
-    if (code !== 0) throw new Error(`${args.join(" ")}: ${stderr}`);
+    if (code !== 0) throw new Error(`${command.slice(-4).join(" ")}: ${stderr}`);
     return stdout.trimEnd();
   }
 }
 
-function podSpec(cluster: string): object {
+function podSpec(cluster: string, secrets: readonly string[]): object {
   return {
     automountServiceAccountToken: false,
     terminationGracePeriodSeconds: 0,
@@ -65,9 +104,15 @@ function podSpec(cluster: string): object {
           readOnlyRootFilesystem: true,
           capabilities: { drop: ["ALL"] },
         },
-        volumeMounts: [{ name: "tls", mountPath: "/tls", readOnly: true }],
+        volumeMounts: [
+          { name: "tls", mountPath: "/tls", readOnly: true },
+          ...secrets.map((name) => ({ name, mountPath: `/${name}`, readOnly: true })),
+        ],
       },
     ],
-    volumes: [{ name: "tls", secret: { secretName: `${cluster}-client-tls` } }],
+    volumes: [
+      { name: "tls", secret: { secretName: `${cluster}-client-tls` } },
+      ...secrets.map((name) => ({ name, secret: { secretName: name } })),
+    ],
   };
 }

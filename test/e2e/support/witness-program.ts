@@ -4,6 +4,7 @@
  *
  * Every attempt has a key of its own, so that an attempt whose answer was lost may have happened once, and never twice.
  */
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type * as Quorate from "../../../src/client/client.ts";
 
@@ -28,6 +29,7 @@ const ATTEMPT_MS = 1000;
 const GAPS_KEPT = 5;
 const ERRORS_KEPT = 10;
 const CATCH_UP_MS = 30_000;
+const RELOAD_MS = 1000;
 
 const settings = JSON.parse(process.env["WITNESS"] ?? "") as Settings;
 const { Client, toText } = (await import(process.env["QUORATE_CLIENT"] ?? "")) as typeof Quorate;
@@ -55,6 +57,7 @@ const errors: string[] = [];
 const longest: Gap[] = [];
 let acknowledged = 0;
 let failed = 0;
+let reloads = 0;
 let lastAckMs = Date.now();
 let lastAckRevision = 0;
 let seenRevision = 0;
@@ -133,12 +136,27 @@ async function verify(): Promise<void> {
     if (!attempts.has(key)) note(violations, `${key}: nobody wrote it`);
 }
 
+/** The volume shows other certificates after a while: what is connected anew shows them. */
+function followCertificates(folder: string): void {
+  const read = (): string =>
+    ["ca.crt", "tls.crt", "tls.key"].map((name) => readFileSync(`${folder}/${name}`)).join("");
+  let before = read();
+  setInterval(() => {
+    const now = read();
+    if (now === before) return;
+    before = now;
+    client.reloadTls();
+    reloads++;
+  }, RELOAD_MS);
+}
+
 function report(): object {
   const open: Gap = { from: new Date(lastAckMs).toISOString(), ms: Date.now() - lastAckMs };
   const gaps = [...longest, open].toSorted((a, b) => b.ms - a.ms).slice(0, GAPS_KEPT);
   return {
     acknowledged,
     failed,
+    reloads,
     gaps,
     errors,
     violations: violations.slice(0, 20),
@@ -164,6 +182,7 @@ process.on("SIGTERM", () => {
   stopped = true;
   process.exit(0);
 });
+if (settings.tls !== null) followCertificates(settings.tls);
 const watching = client.watch({ prefix: settings.prefix }, { progress: true });
 await watching.started;
 lastAckMs = Date.now();

@@ -14,6 +14,8 @@ export const GAP_MS_MAX = 5000;
 export interface Testimony {
   readonly acknowledged: number;
   readonly failed: number;
+  /** Times that it took over other certificates. */
+  readonly reloads: number;
   readonly gaps: readonly { readonly from: string; readonly ms: number }[];
   readonly errors: readonly string[];
   readonly violations: readonly string[];
