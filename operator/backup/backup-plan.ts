@@ -1,5 +1,5 @@
 /** What a QuorateBackup needs next. Pure: everything it is decided by is in the facts. */
-import { withBackupDefaults } from "../api/apply-defaults.ts";
+import { withBackupDefaults, withDefaults } from "../api/apply-defaults.ts";
 import type { DefaultedBackupSpec, QuorateCluster } from "../api/gen/types.ts";
 import { isOwned } from "../cluster/drift.ts";
 import { podName } from "../cluster/names.ts";
@@ -66,6 +66,7 @@ function planStart(facts: BackupFacts, spec: DefaultedBackupSpec): BackupDecisio
       name: cluster.metadata.name,
       namespace: backup.metadata.namespace ?? "",
       plaintext: cluster.spec.unsafe?.plaintext ?? false,
+      isNamed: withDefaults(cluster.spec).tls?.client.mode === "Mutual",
       members: membersOf(cluster),
       version: cluster.status?.version ?? null,
     },

@@ -2,6 +2,7 @@
 import type { DefaultedBackupSpec, DefaultedS3StoreSpec } from "../api/gen/types.ts";
 import { CLIENT_PORT, type ClusterKey, clusterNames } from "../cluster/names.ts";
 import { USER_ID } from "../cluster/component/layout.ts";
+import { PASSWORDS_KEY } from "../cluster/operation/auth.ts";
 import type { OwnerReference } from "../kube/api.ts";
 import { BACKUP_LABEL, jobNameOf } from "./names.ts";
 import type { Job, Mount, PodSpec, Volume } from "./objects.ts";
@@ -26,6 +27,7 @@ export const CONTAINER = "transfer";
 /** Where claims with backups are mounted. */
 export const CLAIM_ROOT = "/mnt/backups";
 const STORE_CA_DIR = "/etc/quorate/store-ca";
+const AUTH_DIR = "/etc/quorate/auth";
 const TLS_DIR = "/etc/quorate/tls/operator";
 const TERMINATION_FILE = "/dev/termination-log";
 const CREDENTIALS = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] as const;
@@ -56,6 +58,8 @@ export interface BackupIdentity {
 
 export interface SourceCluster extends ClusterKey {
   readonly plaintext: boolean;
+  /** Whether the operator's certificate is root's to the members; else they may ask for the password. */
+  readonly isNamed: boolean;
   /** Pods of the members. */
   readonly members: readonly string[];
   /** Of the members' build; null: not known. */
@@ -65,13 +69,14 @@ export interface SourceCluster extends ClusterKey {
 export function buildBackupJob(input: BackupJobInput): Job {
   const { backup, spec, place, cluster } = input;
   const scheme = cluster.plaintext ? "http" : "https";
-  const { peerService, operatorTls } = clusterNames(cluster.name);
+  const { peerService, operatorTls, operatorAuth } = clusterNames(cluster.name);
   const endpoints = cluster.members.map(
     (pod) => `${scheme}://${pod}.${peerService}.${cluster.namespace}.svc:${CLIENT_PORT}`,
   );
   const tls: Attached = cluster.plaintext
     ? NOTHING
     : attachSecret("operator-tls", operatorTls, TLS_DIR, `--tls-dir=${TLS_DIR}`);
+  const auth: Attached = cluster.isNamed ? NOTHING : attachPasswords(operatorAuth);
   return buildJob({
     ...commonOf(input, "backup"),
     deadlineSeconds: spec.activeDeadlineSeconds,
@@ -85,7 +90,7 @@ export function buildBackupJob(input: BackupJobInput): Job {
       `--compression=${spec.compression}`,
       ...(spec.verify ? ["--verify"] : []),
     ],
-    attached: [attachPlace(place, false), tls],
+    attached: [attachPlace(place, false), tls, auth],
   });
 }
 
@@ -161,6 +166,14 @@ function attachSecret(name: string, secretName: string, mountPath: string, arg: 
     volumes: [{ name, secret: { secretName, defaultMode: 0o440 } }],
     mounts: [{ name, mountPath, readOnly: true }],
   };
+}
+
+/** There is such a Secret only where authentication was asked for. */
+function attachPasswords(secretName: string): Attached {
+  const arg = `--root-passwords=${AUTH_DIR}/${PASSWORDS_KEY}`;
+  const attached = attachSecret("operator-auth", secretName, AUTH_DIR, arg);
+  const secret = { secretName, defaultMode: 0o440, optional: true };
+  return { ...attached, volumes: [{ name: "operator-auth", secret }] };
 }
 
 export function attachPlace(place: Place, readOnly: boolean): Attached {

@@ -26,6 +26,7 @@ const TEXTS = [
   "server-version",
   "endpoints",
   "tls-dir",
+  "root-passwords",
   "source",
   "compression",
   // restore, verify

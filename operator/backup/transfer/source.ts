@@ -1,4 +1,5 @@
 /** The member that a snapshot is read from. */
+import { existsSync, readFileSync } from "node:fs";
 import {
   Client,
   ClientError,
@@ -6,6 +7,7 @@ import {
   type SnapshotPiece,
   type StatusResponse,
 } from "../../../src/client/client.ts";
+import { openAsRoot } from "../../member-admin.ts";
 import { TransferError } from "./result.ts";
 
 export type SourcePolicy = "PreferFollower" | "Leader" | "Any";
@@ -14,6 +16,8 @@ export interface SourceOptions {
   readonly endpoints: readonly string[];
   /** Folder with `tls.crt`, `tls.key` and `ca.crt`; null: the cluster speaks plain text. */
   readonly tlsDir: string | null;
+  /** A file with what root's password may be, as JSON; null, or not there: the certificate is enough, or nobody is asked. */
+  readonly passwordsFile: string | null;
   readonly policy: SourcePolicy;
   readonly signal: AbortSignal;
 }
@@ -50,8 +54,8 @@ const ASK_AGAIN_MS = 250;
  * would give a snapshot of the past. Rejects with "ClusterUnavailable" without a quorum. Must be closed.
  */
 export async function openSource(options: SourceOptions): Promise<Source> {
-  const { tlsDir, signal } = options;
-  const client = openClient(options.endpoints, tlsDir);
+  const { signal } = options;
+  const client = await openClient(options);
   try {
     const { revision } = await client.kv.range("\0", { countOnly: true, signal });
     const members = await client.cluster.list({ signal });
@@ -72,19 +76,28 @@ export async function openSource(options: SourceOptions): Promise<Source> {
   }
 }
 
-function openClient(endpoints: readonly string[], tlsDir: string | null): Client {
+async function openClient({ endpoints, tlsDir, passwordsFile }: SourceOptions): Promise<Client> {
   const file = (name: string): { file: string } => ({ file: `${tlsDir}/${name}` });
-  try {
-    return new Client({
+  const build = (password: string | null): Client =>
+    new Client({
       endpoints,
       timeoutMs: 20_000,
       ...(tlsDir === null
         ? {}
         : { tls: { ca: file("ca.crt"), cert: file("tls.crt"), key: file("tls.key") } }),
+      ...(password === null ? {} : { user: { name: "root", password } }),
     });
+  try {
+    return await openAsRoot(readPasswords(passwordsFile), build);
   } catch (thrown) {
     throw toTransferError(thrown);
   }
+}
+
+function readPasswords(path: string | null): readonly string[] {
+  if (path === null || !existsSync(path)) return [];
+  const noted: unknown = JSON.parse(readFileSync(path, "utf8"));
+  return Array.isArray(noted) ? noted.filter((each) => typeof each === "string") : [];
 }
 
 async function* bytesOf(

@@ -104,6 +104,7 @@ async function backup({ options, store, signal, io }: Call): Promise<TransferRes
     source: {
       endpoints: options.required("endpoints").split(","),
       tlsDir: options.text("tls-dir"),
+      passwordsFile: options.text("root-passwords"),
       policy: options.choice("source", ["PreferFollower", "Leader", "Any"], "PreferFollower"),
     },
     signal,
