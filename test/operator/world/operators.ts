@@ -60,8 +60,8 @@ export class OperatorProcess {
   #left: number;
   #dead = false;
   #passSince = 0;
-  /** When its pass began. */
-  #isPaused = false;
+  /** When its pass began: the generation, or null. */
+  #paused: number | null = null;
 
   constructor(sandbox: Sandbox, judges: Judges, random: Prng, weather: Weather) {
     this.#sandbox = sandbox;
@@ -127,7 +127,7 @@ export class OperatorProcess {
     while (!this.#dead) {
       let afterMs = this.#random.between(100, 2_000);
       this.#passSince = this.#sandbox.time.now();
-      this.#isPaused = this.#sandbox.isPaused;
+      this.#paused = this.#sandbox.paused;
       this.#judges.look();
       try {
         const next = await reconcileCluster(judged, { namespace: NAMESPACE, name: CLUSTER });
@@ -186,7 +186,9 @@ export class OperatorProcess {
   }
 
   #judge(name: string, args: readonly unknown[]): void {
-    if (this.#isPaused && CHANGING.has(name))
+    // Who has been let go on meanwhile may have read that.
+    const isPaused = this.#paused !== null && this.#sandbox.paused === this.#paused;
+    if (isPaused && CHANGING.has(name))
       this.#judges.breach("pause", `${name} ${JSON.stringify(args[1]).slice(0, 80)}`);
     const [{ plural }] = args as [Resource];
     if (name === "delete") {

@@ -121,8 +121,10 @@ export class Sandbox {
     return this.api.store.get(QUORATE_CLUSTER, ref) as unknown as QuorateCluster;
   }
 
-  get isPaused(): boolean {
-    return (this.cluster as QuorateCluster | null)?.spec.paused === true;
+  /** The generation that says so; null: it is not paused. */
+  get paused(): number | null {
+    const cluster = this.cluster as QuorateCluster | null;
+    return cluster?.spec.paused === true ? (cluster.metadata.generation ?? 1) : null;
   }
 
   get journal(): Journal | null {
