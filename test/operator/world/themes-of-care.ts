@@ -45,7 +45,8 @@ export const volumes: Theme = {
   missing: ({ sandbox }) => {
     const { size } = sandbox.cluster.spec.storage;
     const claims = sandbox.api.store.all(PERSISTENT_VOLUME_CLAIM) as Claim[];
-    const small = claims.find(({ spec }) => spec?.resources?.requests?.storage !== size);
+    const own = claims.filter(({ metadata }) => metadata.name.startsWith("data-"));
+    const small = own.find(({ spec }) => spec?.resources?.requests?.storage !== size);
     if (small !== undefined) return `${small.metadata.name} has not grown to ${size}`;
     return alarmsLeft(sandbox.world.alarms);
   },

@@ -46,8 +46,33 @@ const THEMES: readonly Theme[] = [
   deletion,
 ];
 
+/** Every second history is about two things at once. */
 export function themeOf(seed: number): Theme {
-  return THEMES[seed % THEMES.length] ?? members;
+  const count = THEMES.length;
+  const one = THEMES[seed % count] ?? members;
+  const round = Math.floor(seed / count);
+  const other = THEMES[(seed + 1 + (Math.floor(round / 2) % (count - 1))) % count] ?? members;
+  return round % 2 === 0 || one.finale !== undefined || other.finale !== undefined || one === other
+    ? one
+    : both(one, other);
+}
+
+/** Strokes of both, and what either wants. */
+function both(one: Theme, other: Theme): Theme {
+  return {
+    name: `${one.name} and ${other.name}`,
+    spec: { ...one.spec, ...other.spec },
+    prepare: (scene) => {
+      one.prepare?.(scene);
+      other.prepare?.(scene);
+    },
+    strokes: [...one.strokes, ...other.strokes],
+    tidy: (scene) => {
+      one.tidy?.(scene);
+      other.tidy?.(scene);
+    },
+    missing: (scene) => one.missing?.(scene) ?? other.missing?.(scene) ?? null,
+  };
 }
 
 export function themeNamed(name: string): Theme {
