@@ -13,6 +13,8 @@ import { ROOT } from "../house/scan.ts";
 
 interface Mutant {
   readonly claim: string;
+  /** What the histories are about in which it shows. */
+  readonly theme: string;
   /** File, what it says, and what it says instead. */
   readonly edits: readonly (readonly [string, string, string])[];
   /** Which judge has to find it. */
@@ -22,6 +24,7 @@ interface Mutant {
 const MUTANTS: readonly Mutant[] = [
   {
     claim: "a roll takes the next pod down without a look at the others",
+    theme: "members",
     edits: [
       ["operator/cluster/operation/roll.ts", "if (isDown(next)) return null;", "return null;"],
     ],
@@ -29,6 +32,7 @@ const MUTANTS: readonly Mutant[] = [
   },
   {
     claim: "a disk goes before its member has left the list",
+    theme: "members",
     edits: [
       [
         "operator/cluster/operation/replace-member.ts",
@@ -40,6 +44,7 @@ const MUTANTS: readonly Mutant[] = [
   },
   {
     claim: "a list that cannot be read is an empty list",
+    theme: "members",
     edits: [
       [
         "operator/cluster/observe.ts",
@@ -56,6 +61,7 @@ const MUTANTS: readonly Mutant[] = [
   },
   {
     claim: "a seed that lost its disk gets another ticket",
+    theme: "members",
     edits: [
       [
         "operator/cluster/operation/bootstrap.ts",
@@ -67,6 +73,7 @@ const MUTANTS: readonly Mutant[] = [
   },
   {
     claim: "a journal is written over whatever another operator wrote",
+    theme: "members",
     edits: [
       [
         "operator/cluster/act.ts",
@@ -78,6 +85,7 @@ const MUTANTS: readonly Mutant[] = [
   },
   {
     claim: "a restore that was killed, and may have replaced the data, is given up",
+    theme: "restore",
     edits: [
       [
         "operator/cluster/operation/restore.ts",
@@ -89,11 +97,13 @@ const MUTANTS: readonly Mutant[] = [
   },
   {
     claim: "a paused cluster is worked on",
+    theme: "pause",
     edits: [["operator/cluster/plan.ts", "facts.cluster.spec.paused === true", "facts.now === 0"]],
     rule: /pause/,
   },
   {
     claim: "a new authority signs before everybody trusts it",
+    theme: "certificates",
     edits: [
       ["operator/cluster/operation/authority.ts", "trusted.includes(print),", 'print !== "",'],
       ["operator/cluster/certificates.ts", "trusted.length === 0 ||", "trusted.length >= 0 ||"],
@@ -102,6 +112,7 @@ const MUTANTS: readonly Mutant[] = [
   },
   {
     claim: "a password is forgotten before the next one is set",
+    theme: "passwords",
     edits: [
       [
         "operator/cluster/operation/auth.ts",
@@ -113,6 +124,7 @@ const MUTANTS: readonly Mutant[] = [
   },
   {
     claim: "a backup goes, and what it stored stays",
+    theme: "backups",
     edits: [
       [
         "operator/backup/removal-plan.ts",
@@ -124,6 +136,7 @@ const MUTANTS: readonly Mutant[] = [
   },
   {
     claim: "what waits for a quorum that is lost keeps its recovery waiting",
+    theme: "quorum",
     edits: [
       [
         "operator/cluster/plan.ts",
@@ -149,7 +162,7 @@ describe("the sweep finds", () => {
   });
   after(() => rmSync(root, { recursive: true, force: true }));
 
-  for (const { claim, edits, rule } of MUTANTS) {
+  for (const { claim, theme, edits, rule } of MUTANTS) {
     it(claim, async () => {
       const sound = edits.map(([file]) => readFileSync(join(root, file), "utf8"));
       for (const [file, from, to] of edits) {
@@ -158,7 +171,7 @@ describe("the sweep finds", () => {
         writeFileSync(join(root, file), text.replace(from, to));
       }
       try {
-        assert.match((await sweep()).join("; "), rule);
+        assert.match((await sweep(theme)).join("; "), rule);
       } finally {
         for (const [at, [file]] of edits.entries())
           writeFileSync(join(root, file), sound[at] ?? "");
@@ -166,10 +179,10 @@ describe("the sweep finds", () => {
     });
   }
 
-  async function sweep(): Promise<readonly string[]> {
+  async function sweep(theme: string): Promise<readonly string[]> {
     const url = pathToFileURL(join(root, "test/operator/world/sweep.ts"));
     const mutated = (await import(`${url.href}?${++imports}`)) as { sweep: typeof sweepOf };
-    const order = { first: 1, count: COUNT, budgetMs: 600_000, strokes: 8 };
+    const order = { first: 1, count: COUNT, budgetMs: 600_000, strokes: 8, theme };
     const { verdicts } = await mutated.sweep(order);
     return verdicts.flatMap(({ breaches }) => breaches);
   }

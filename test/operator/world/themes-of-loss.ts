@@ -28,7 +28,7 @@ export const restore: Theme = {
       const { restores } = sandbox;
       restores.snapshot = [...judges.acknowledged];
       restores.failure = random.chance(0.25) ? "the file is damaged" : null;
-      restores.kills = random.chance(0.3) ? 1 : 0;
+      restores.kills = random.chance(0.6) ? 1 : 0;
       const name = `back-${chaos.log.length}`;
       chaos.note(`${name}: restore, fails ${restores.failure !== null}, killed ${restores.kills}`);
       const from = { pvc: { claimName: "shelf", path: "kv.db" } };

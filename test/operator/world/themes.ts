@@ -75,6 +75,9 @@ function both(one: Theme, other: Theme): Theme {
   };
 }
 
+/** Throws where there is none of this name. */
 export function themeNamed(name: string): Theme {
-  return THEMES.find((theme) => theme.name === name) ?? members;
+  const found = THEMES.find((theme) => theme.name === name);
+  if (found === undefined) throw new Error(`there is no theme ${name}`);
+  return found;
 }
