@@ -188,6 +188,8 @@ function tellTls(view: View | null, action: Action): Told {
   if (action.kind === "wait" && action.reason === "AwaitCertificate")
     return tell("TLSReady", false, action.reason, action.message);
   const turn = view === null ? null : nextTurn(view);
+  if (turn === null && view?.journal.operation?.type === "RotateAuthority")
+    return tell("TLSReady", true, "ReplacingAuthority", "members take other authorities over");
   if (turn === null) return tell("TLSReady", true, "Issued", "every certificate is there and good");
   const at = new Date(turn.at).toISOString();
   const then = turn.step === "SignWithNew" ? "the new one signs from" : "the old one until";

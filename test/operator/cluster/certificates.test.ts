@@ -197,6 +197,15 @@ describe("the operator's authority", () => {
         assert.match(told().message ?? "", /the new one signs from 20/);
         await sandbox.time.run(3 * MINUTE);
         assert.match(told().message ?? "", /the old one until 20/);
+        await sandbox.time.until("it is over", 10 * MINUTE, () => told().reason === "Issued");
+        const authority = textOf(sandbox, "kv-ca", "tls.crt");
+        const print = new X509Certificate(authority).fingerprint256
+          .replaceAll(":", "")
+          .toLowerCase();
+        for (const pod of ["kv-0", "kv-4"]) {
+          const { peer } = sandbox.world.tls.report(pod, sandbox.time.now());
+          assert.deepEqual(peer?.authorities, [print], `${pod} trusts it alone`);
+        }
       },
       OVERLAP,
     );
