@@ -41,7 +41,8 @@ function summaryOf(verdicts: readonly Verdict[]): string {
   const sum = (of: (verdict: Verdict) => number): number =>
     verdicts.reduce((total, verdict) => total + of(verdict), 0);
   const themes = new Map<string, number>();
-  for (const { theme } of verdicts) themes.set(theme, (themes.get(theme) ?? 0) + 1);
+  for (const { theme } of verdicts)
+    for (const each of theme.split(" and ")) themes.set(each, (themes.get(each) ?? 0) + 1);
   const each = [...themes].map(([theme, count]) => `${theme} ${count}`).join(", ");
   return `${verdicts.length} histories (${each}), ${sum(({ passes }) => passes)} passes, ${sum(({ kills }) => kills)} operators killed, ${sum(({ acknowledged }) => acknowledged)} acknowledged writes`;
 }
