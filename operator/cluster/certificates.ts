@@ -1,9 +1,7 @@
-/** Which certificates a cluster has, and when each is made anew. Deciding is pure; making them is `issue.ts`. */
+/** Which certificates a cluster has, whom they trust, and when each is made anew. Pure; making them is `issue.ts`. */
 import { X509Certificate } from "node:crypto";
 import type { TlsInUse } from "../../src/api/boot.ts";
 import type { DefaultedClusterSpec, DefaultedIssuerSpec } from "../api/gen/types.ts";
-import { CERTIFICATE } from "../api/resources.ts";
-import { type Action, stalled } from "./action.ts";
 import type { Facts } from "./facts.ts";
 import { clusterNames } from "./names.ts";
 import type { Secret } from "./objects.ts";
@@ -27,8 +25,6 @@ export interface Leaf {
   readonly isServer: boolean;
 }
 
-/** What a Secret that somebody else keeps up must hold; ca.crt: whoever meets the members has to know their authority. */
-const GIVEN = ["tls.crt", "tls.key", "ca.crt"];
 const RENEW_AT = 2 / 3;
 
 export function leavesOf(view: Pick<View, "spec" | "journal" | "facts">): readonly Leaf[] {
@@ -142,38 +138,8 @@ export function splitBundle(text: string): string[] {
   return blocks.map((block) => `${block.trim()}\n`);
 }
 
-/** The next certificate to make or to take over; null: all are as they shall be. */
-export function planCertificates(view: View): Action | null {
-  const { facts, journal } = view;
-  if (journal.latched.plaintext) return null;
-  const called = clusterNames(facts.cluster.metadata.name);
-  const authority = facts.secrets.get(called.authority);
-  if (textOf(authority, "tls.crt") === null) return { kind: "makeAuthority" };
-  if (textOf(authority, "tls.key") === null && textOf(authority, "next.key") === null)
-    return { kind: "turnAuthority", stage: "introduce" };
-  for (const leaf of leavesOf(view)) {
-    if (leaf.from !== null) {
-      const given = facts.secrets.get(leaf.from);
-      const isThere = GIVEN.every((key) => textOf(given, key) !== null);
-      // What was taken over before is still good: members go on with it.
-      if (!isThere && facts.secrets.has(leaf.secret)) continue;
-      if (!isThere) return stalled("AwaitCertificate", missing(view, leaf.from));
-    }
-    if (!isRight(facts, leaf)) return { kind: "issue", leaf };
-  }
-  return null;
-}
-
-function missing({ facts, spec }: View, secret: string): string {
-  const what = `the Secret ${secret} does not have tls.crt, tls.key and ca.crt yet`;
-  const issuers = [spec.tls?.client.issuer, spec.tls?.peer.issuer];
-  const isAsked = issuers.some((issuer) => issuer?.certManager !== undefined);
-  return isAsked && !facts.served.has(CERTIFICATE.kind)
-    ? `${what}, and cert-manager, which shall make it, is not installed`
-    : what;
-}
-
-function isRight(facts: Facts, leaf: Leaf): boolean {
+/** It holds what it shall, with the bundle that it shall have. */
+export function isRight(facts: Facts, leaf: Leaf): boolean {
   const secret = facts.secrets.get(leaf.secret);
   if (textOf(secret, "ca.crt") !== bundleOf(facts, leaf)) return false;
   const pair = pairOf(facts, leaf);
@@ -230,7 +196,8 @@ function isGood(facts: Facts, leaf: Leaf): boolean {
   return now < renewalTime(parsed);
 }
 
-function isSignedBy(certificate: X509Certificate, pem: string | null): boolean {
+/** By the key of that certificate; false where it is none. */
+export function isSignedBy(certificate: X509Certificate, pem: string | null): boolean {
   const signer = parse(pem ?? "");
   return signer !== null && certificate.verify(signer.publicKey);
 }

@@ -3,6 +3,7 @@ import { type ClusterConditionType, type Observation, setConditions } from "../a
 import type { Condition } from "../api/gen/types.ts";
 import type { Action } from "./action.ts";
 import type { Facts } from "./facts.ts";
+import { refusedCertificate } from "./given.ts";
 import { refusedAuth } from "./operation/auth.ts";
 import { nextTurn } from "./operation/authority.ts";
 import { describePod } from "./operation/describe.ts";
@@ -187,6 +188,14 @@ function tellTls(view: View | null, action: Action): Told {
     return tell("TLSReady", false, "Issuing", "certificates are being made");
   if (action.kind === "wait" && action.reason === "AwaitCertificate")
     return tell("TLSReady", false, action.reason, action.message);
+  const refused = view === null ? null : refusedCertificate(view);
+  if (refused !== null)
+    return tell(
+      "TLSReady",
+      false,
+      "RefusedCertificate",
+      `${refused}; members go on with what they have`,
+    );
   const turn = view === null ? null : nextTurn(view);
   if (turn === null && view?.journal.operation?.type === "RotateAuthority")
     return tell("TLSReady", true, "ReplacingAuthority", "members take other authorities over");

@@ -5,9 +5,9 @@
 import { unreachable } from "../../src/base/assert.ts";
 import { type Action, type Wait, wait } from "./action.ts";
 import { planBirth } from "./birth.ts";
-import { planCertificates } from "./certificates.ts";
 import { planDeletion, planFinalizer } from "./deletion.ts";
 import type { Facts } from "./facts.ts";
+import { planCertificates } from "./given.ts";
 import type { Operation } from "./journal.ts";
 import { isTerminating } from "./objects.ts";
 import { finish } from "./step.ts";

@@ -89,7 +89,11 @@ export interface IssuerSpec {
   readonly operatorCA?: OperatorCASpec;
   /** cert-manager: a Certificate is made for the cluster. */
   readonly certManager?: CertManagerSpec;
-  /** A Secret with tls.crt, tls.key and ca.crt that someone else keeps up; read again when it changes. */
+  /**
+   * A Secret with tls.crt, tls.key and ca.crt that someone else keeps up; read again when it changes. Its
+   * certificate names *.<name>-peers.<namespace>.svc.<domain>, and on the client side
+   * <name>-client.<namespace>.svc too.
+   */
   readonly secretRef?: LocalReference;
 }
 
@@ -396,7 +400,11 @@ export interface DefaultedIssuerSpec {
   readonly operatorCA?: OperatorCASpec;
   /** cert-manager: a Certificate is made for the cluster. */
   readonly certManager?: DefaultedCertManagerSpec;
-  /** A Secret with tls.crt, tls.key and ca.crt that someone else keeps up; read again when it changes. */
+  /**
+   * A Secret with tls.crt, tls.key and ca.crt that someone else keeps up; read again when it changes. Its
+   * certificate names *.<name>-peers.<namespace>.svc.<domain>, and on the client side
+   * <name>-client.<namespace>.svc too.
+   */
   readonly secretRef?: LocalReference;
 }
 

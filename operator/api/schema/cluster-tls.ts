@@ -37,7 +37,8 @@ function issuer(): ObjectNode {
         { issuerRef },
       ),
       secretRef: localReference(
-        "A Secret with tls.crt, tls.key and ca.crt that someone else keeps up; read again when it changes.",
+        "A Secret with tls.crt, tls.key and ca.crt that someone else keeps up; read again when it changes. Its certificate " +
+          "names *.<name>-peers.<namespace>.svc.<domain>, and on the client side <name>-client.<namespace>.svc too.",
       ),
     },
     {

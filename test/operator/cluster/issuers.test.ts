@@ -21,9 +21,9 @@ class Company {
   readonly #authority = Authority.create("company", YEAR);
   readonly certificate: string = this.#authority.certificate;
 
-  sign(): Record<string, string> {
-    const order = { commonName: null, names: NAMES, uses: ["server", "client"] } as const;
-    const { certificate, key } = this.#authority.issue({ ...order, ...YEAR });
+  sign(names: readonly string[] = NAMES, validity = YEAR): Record<string, string> {
+    const order = { commonName: null, names, uses: ["server", "client"] } as const;
+    const { certificate, key } = this.#authority.issue({ ...order, ...validity });
     return { "tls.crt": certificate, "tls.key": key, "ca.crt": this.certificate };
   }
 
@@ -191,5 +191,65 @@ describe("a cluster whose certificates are in a Secret of somebody else's", () =
       },
       { unsafe: { plaintext: false } },
     );
+  });
+
+  it("refuses what would part its members, says why, and goes on with what it has", async () => {
+    await settled(
+      95,
+      async (sandbox) => {
+        const company = new Company();
+        company.put(sandbox, "mine");
+        sandbox.edit(tls(MINE, MINE));
+        const mine = textOf(sandbox, "mine", "tls.crt");
+        await quietly(sandbox, "shown", () => shows(sandbox, "peer", mine));
+        const told = (): string =>
+          sandbox.cluster.status?.conditions?.find(({ type }) => type === "TLSReady")?.message ??
+          "";
+        const good = company.sign();
+        const past = { notBefore: YEAR.notBefore, notAfter: new Date(Date.UTC(2025, 6, 1)) };
+        const [peers = ""] = NAMES;
+        const wrong: readonly (readonly [Record<string, string>, RegExp])[] = [
+          [{ ...good, "tls.key": company.sign()["tls.key"] ?? "" }, /is not that of its tls\.key/],
+          [{ ...good, "tls.key": "none" }, /has a tls\.key that cannot be read/],
+          [{ ...good, "tls.crt": "none" }, /tls\.crt of the Secret mine is no certificate/],
+          [{ ...good, "ca.crt": new Company().certificate }, /not signed by an authority in its/],
+          [company.sign(NAMES, past), /ended at Jul {2}1 /],
+          [company.sign(["kv.example.com"]), /does not name kv-0\.kv-peers\.data\.svc\.cluster/],
+          [company.sign([peers]), /does not name kv-client\.data\.svc/],
+        ];
+        for (const [texts, says] of wrong) {
+          company.put(sandbox, "mine", texts);
+          await sandbox.time.until(String(says), MINUTE, () => says.test(told()));
+          assert.match(told(), /; members go on with what they have$/);
+          await sandbox.time.run(MINUTE);
+          assert.ok(shows(sandbox, "client", mine), String(says));
+          // Between members the last one is right.
+          if (texts !== wrong.at(-1)?.[0]) assert.ok(shows(sandbox, "peer", mine), String(says));
+        }
+        company.put(sandbox, "mine", good);
+        await quietly(sandbox, "the right one is taken over", () =>
+          shows(sandbox, "client", good["tls.crt"] ?? ""),
+        );
+      },
+      { unsafe: { plaintext: false } },
+    );
+  });
+
+  it("takes one over that leads to its authority by way of another", async () => {
+    await beginning(96, tls(MINE, MINE), async (sandbox) => {
+      const root = Authority.create("root", YEAR);
+      const link = root.issue({ commonName: "between", names: [], uses: ["authority"], ...YEAR });
+      const between = new Authority(link.certificate, link.key);
+      const order = { commonName: null, names: NAMES, uses: ["server", "client"] } as const;
+      const { certificate, key } = between.issue({ ...order, ...YEAR });
+      const chain = `${certificate}${between.certificate}`;
+      const texts = { "tls.crt": chain, "tls.key": key, "ca.crt": root.certificate };
+      new Company().put(sandbox, "mine", texts);
+      await sandbox.time.until(
+        "taken over",
+        MINUTE,
+        () => textOf(sandbox, "kv-server-tls", "tls.crt") === chain,
+      );
+    });
   });
 });
