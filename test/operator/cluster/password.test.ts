@@ -67,6 +67,23 @@ describe("root's password", () => {
     });
   });
 
+  it("of the time of a restored backup is taken from the Secret, and from there on it is changed as ever", async () => {
+    await settled(34, async (sandbox) => {
+      const { world, time } = sandbox;
+      put(sandbox, "new");
+      sandbox.edit({ auth: { rootSecretRef: { name: "kv-root" } } });
+      await time.until("set", 2 * MINUTE, () => world.rootPassword === "new");
+      await time.run(MINUTE);
+      world.rootPassword = "old";
+      await time.until("locked out", MINUTE, () => sandbox.condition("Available") === "False");
+      put(sandbox, "old");
+      await time.until("in again", 2 * MINUTE, () => sandbox.condition("Ready") === "True");
+      put(sandbox, "new");
+      await time.until("set again", 2 * MINUTE, () => world.rootPassword === "new");
+      await time.until("well", 2 * MINUTE, () => sandbox.condition("Ready") === "True");
+    });
+  });
+
   it("is in no line of the log", () => {
     const line = describeAction({ kind: "notePasswords", passwords: ["geheim"] });
     assert.deepEqual(line, { action: "notePasswords", passwords: 1 });
