@@ -5,6 +5,12 @@ import { Bucket } from "./buckets.ts";
 /** What an overlay knows of a record: its stored value, that it is deleted (null), or nothing (undefined). */
 export type Overlaid = Uint8Array | null | undefined;
 
+/** A batch is closed once it has this many bytes or operations, and its entry ended: longer ones would hold the loop up. */
+const BYTES_MAX = 1024 * 1024;
+const OPERATIONS_MAX = 2_000;
+/** Operations that do not wait for more. */
+const LARGE_OPERATIONS = 256;
+
 /**
  * Operations in the order in which they were made; a later one of the same record wins. Records of the bucket `keys` enter
  * the overlay only when someone looks, because the history keeps them at hand itself while they are on their way.
@@ -21,6 +27,22 @@ export class PendingBatch {
   readonly #overlay = new Map<string, Uint8Array | null>();
   /** Operations before this place are in the overlay, whatever their bucket. */
   #overlaid = 0;
+
+  /** To be closed at the next end of an entry. */
+  get isFull(): boolean {
+    return this.bytes >= BYTES_MAX || this.operations.length >= OPERATIONS_MAX;
+  }
+
+  get isLarge(): boolean {
+    return this.operations.length >= LARGE_OPERATIONS;
+  }
+
+  /** An entry ended here. */
+  complete(appliedIndex: number, term: number, seal: number): void {
+    this.appliedIndex = appliedIndex;
+    this.term = term;
+    this.seal = seal;
+  }
 
   put(key: Uint8Array, value: Uint8Array): void {
     this.operations.push({ type: "put", key, value });

@@ -6,7 +6,6 @@
 import { crc32 } from "node:zlib";
 
 import { assert, present, verify } from "../base/assert.ts";
-import { deferred, type Deferred } from "../base/deferred.ts";
 import { Slabs } from "../base/slabs.ts";
 import type { Backend, BackendView, BucketReader, BucketWriter } from "./backend.ts";
 import { latin1, type Overlaid, PendingBatch } from "./batch.ts";
@@ -21,6 +20,7 @@ import {
   toRecordValue,
   type BucketTotals,
 } from "./record.ts";
+import { SealQueue } from "./seal-queue.ts";
 import { encodeState, readState, STATE_KEY, type StoreState, totalsOf } from "./state.ts";
 
 /** A point in time of the store at the end of a log entry. `view` must be closed. */
@@ -30,15 +30,9 @@ export interface SealedView extends StoreState {
 
 /** Records on their way are cut from slabs of this size. */
 const SLAB_BYTES = 256 * 1024;
-/** Operations that do not wait for more. */
-const LARGE_OPERATIONS = 256;
 
 /** Runs a callback within a few milliseconds: how long a small batch waits for company. */
 export type Later = (callback: () => void) => void;
-
-/** A batch is closed once it has this many bytes or operations, and its entry ended: longer ones would hold the loop up. */
-const BATCH_BYTES_MAX = 1024 * 1024;
-const BATCH_OPERATIONS_MAX = 2_000;
 
 export class BackendBuffer implements BucketWriter, BucketReader {
   readonly #backend: Backend;
@@ -47,6 +41,8 @@ export class BackendBuffer implements BucketWriter, BucketReader {
   /** Closed batches, oldest first; the first is in flight if `#committing`. */
   readonly #closed: PendingBatch[] = [];
   #filling = new PendingBatch();
+  /** A record whose payload is still to be written. */
+  #placed: { readonly record: Buffer; readonly keyBytes: number } | null = null;
   /** Whether `#filling` holds a change after the last seal. */
   #unsealed = false;
   #committing = false;
@@ -71,8 +67,8 @@ export class BackendBuffer implements BucketWriter, BucketReader {
   #flushing: Promise<void> | null = null;
   readonly #committedListeners: ((index: number) => void)[] = [];
   readonly #fatalListeners: ((error: unknown) => void)[] = [];
-  readonly #waiting: { readonly seal: number; readonly done: Deferred<void> }[] = [];
-  readonly #viewers: { readonly seal: number; readonly view: Deferred<SealedView> }[] = [];
+  readonly #drains = new SealQueue<void>();
+  readonly #viewers = new SealQueue<SealedView>();
 
   /**
    * Over a store nobody else writes to. Reads how far it is.
@@ -145,12 +141,31 @@ export class BackendBuffer implements BucketWriter, BucketReader {
   }
 
   put(bucket: Bucket, key: Uint8Array, payload: Uint8Array): void {
+    this.place(bucket, key, payload.length).set(payload);
+    this.placed();
+  }
+
+  /**
+   * `put` in two steps, for a payload that the caller writes where it will lie: the answer has room for `payloadBytes`, all of
+   * which are written before `placed` is called, and no other write comes between. A view of a slab, not to be changed later
+   * or kept for long.
+   */
+  place(bucket: Bucket, key: Uint8Array, payloadBytes: number): Buffer {
+    assert(this.#placed === null, "one record is placed at a time");
     const keyBytes = 1 + key.length;
-    const size = keyBytes + payload.length + CRC_BYTES;
-    const record = this.#slabs.take(size);
+    const record = this.#slabs.take(keyBytes + payloadBytes + CRC_BYTES);
     record[0] = bucket;
     record.set(key, 1);
-    record.set(payload, keyBytes);
+    this.#placed = { record, keyBytes };
+    return record.subarray(keyBytes, keyBytes + payloadBytes);
+  }
+
+  /** The payload is written: the record is put. */
+  placed(): void {
+    const { record, keyBytes } = present(this.#placed, "a record was placed");
+    this.#placed = null;
+    const bucket = record[0] as Bucket;
+    const size = record.length;
     const crc = crc32(record.subarray(0, size - CRC_BYTES));
     record.writeUInt32LE(crc, size - CRC_BYTES);
     const recordKey = record.subarray(0, keyBytes);
@@ -228,13 +243,8 @@ export class BackendBuffer implements BucketWriter, BucketReader {
     this.#appliedIndex = appliedIndex;
     this.#term = term;
     this.#unsealed = false;
-    const filling = this.#filling;
-    filling.appliedIndex = appliedIndex;
-    filling.term = term;
-    filling.seal = ++this.#sealed;
-    if (filling.bytes >= BATCH_BYTES_MAX || filling.operations.length >= BATCH_OPERATIONS_MAX) {
-      this.#close();
-    }
+    this.#filling.complete(appliedIndex, term, ++this.#sealed);
+    if (this.#filling.isFull) this.#close();
     this.#schedule();
   }
 
@@ -242,10 +252,8 @@ export class BackendBuffer implements BucketWriter, BucketReader {
   async drain(): Promise<void> {
     if (this.#fatal !== null) throw this.#fatal;
     if (this.#committedSeal === this.#sealed) return;
-    const done = deferred<void>();
-    this.#waiting.push({ seal: this.#sealed, done });
     queueMicrotask(this.#launchDue);
-    await done.promise;
+    await this.#drains.wait(this.#sealed);
   }
 
   /** Makes everything that the store has by now survive power loss, and moves `durableIndex`. One at a time. */
@@ -269,10 +277,8 @@ export class BackendBuffer implements BucketWriter, BucketReader {
   async sealedView(): Promise<SealedView> {
     if (this.#fatal !== null) throw this.#fatal;
     if (this.#committedSeal === this.#sealed) return this.#takeView();
-    const view = deferred<SealedView>();
-    this.#viewers.push({ seal: this.#sealed, view });
     queueMicrotask(this.#launchDue);
-    return await view.promise;
+    return await this.#viewers.wait(this.#sealed);
   }
 
   /** Waits for what is sealed, flushes, and closes the store. */
@@ -335,8 +341,8 @@ export class BackendBuffer implements BucketWriter, BucketReader {
   #schedule(): void {
     if (this.#launchScheduled || this.#committing) return;
     this.#launchScheduled = true;
-    const isLarge = this.#filling.operations.length >= LARGE_OPERATIONS || this.#closed.length > 0;
-    const awaited = this.#waiting.length > 0 || this.#viewers.length > 0;
+    const isLarge = this.#filling.isLarge || this.#closed.length > 0;
+    const awaited = !this.#drains.isEmpty || !this.#viewers.isEmpty;
     if (isLarge || awaited) queueMicrotask(this.#launchDue);
     else this.#later(this.#launchDue);
   }
@@ -371,13 +377,9 @@ export class BackendBuffer implements BucketWriter, BucketReader {
     this.#committedIndex = batch.appliedIndex;
     this.#committedSeal = batch.seal;
     for (const listener of this.#committedListeners) listener(batch.appliedIndex);
-    while (this.#waiting.length > 0 && (this.#waiting[0]?.seal ?? 0) <= batch.seal) {
-      this.#waiting.shift()?.done.resolve();
-    }
+    this.#drains.landed(batch.seal, () => {});
     // Now, before the next batch starts: a view taken while one is in flight could hold it or not.
-    while (this.#viewers.length > 0 && (this.#viewers[0]?.seal ?? 0) <= batch.seal) {
-      this.#viewers.shift()?.view.resolve(this.#takeView());
-    }
+    this.#viewers.landed(batch.seal, () => this.#takeView());
     this.#schedule();
   }
 
@@ -390,8 +392,8 @@ export class BackendBuffer implements BucketWriter, BucketReader {
   #fail(error: unknown): void {
     if (this.#fatal !== null) return;
     this.#fatal = error;
-    for (const { done } of this.#waiting.splice(0)) done.reject(error);
-    for (const { view } of this.#viewers.splice(0)) view.reject(error);
+    this.#drains.fail(error);
+    this.#viewers.fail(error);
     for (const listener of this.#fatalListeners) listener(error);
   }
 }

@@ -9,6 +9,7 @@
  */
 import type { TxnRequest } from "../api/gen/kv.ts";
 import { assert } from "../base/assert.ts";
+import { Slabs } from "../base/slabs.ts";
 
 /** Field numbers of `quorate.Command.kind`. For good: data directories hold them. */
 export const CommandField = {
@@ -62,6 +63,11 @@ const HEAD_BYTES_MAX = 1 + 10 + 2 + 5;
 const ORIGIN_BYTES_MAX = 1 + 5 + 1 + 8 + 2;
 const TWO_28 = 2 ** 28;
 const TWO_20 = 2 ** 20;
+/**
+ * Entries are let go in the order in which they were made, slab by slab. Node's own pool mixes them with what lives longer, and
+ * its pieces are small enough for malloc to leave holes of them.
+ */
+const slabs = new Slabs(128 * 1024);
 
 /**
  * The entry of a request. `prefix` and `sequence` are the upper 16 and the lower 48 bits of its id; `body` is copied. A null
@@ -75,7 +81,7 @@ export function encodeCommand(
   origin: Origin | null = null,
 ): Uint8Array {
   const originBytes = origin === null ? 0 : ORIGIN_BYTES_MAX + Buffer.byteLength(origin.user);
-  const bytes = Buffer.allocUnsafe(HEAD_BYTES_MAX + originBytes + body.length);
+  const bytes = slabs.take(HEAD_BYTES_MAX + originBytes + body.length);
   bytes[0] = REQUEST_ID_TAG;
   let at = writeRequestId(bytes, prefix, sequence);
   if (origin !== null) at = writeOrigin(bytes, at, origin);

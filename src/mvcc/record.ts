@@ -11,7 +11,6 @@
 import { assert } from "../base/assert.ts";
 import { EMPTY, type Key } from "../base/bytes.ts";
 import { QuorateError } from "../base/errors.ts";
-import { Slabs } from "../base/slabs.ts";
 
 const TAG_KEY = 0x0a;
 const TAG_CREATE = 0x10;
@@ -22,7 +21,6 @@ const TAG_LEASE = 0x30;
 const U32 = 0x1_0000_0000;
 /** Shorter keys are copied by a loop: the call into C++ costs more. */
 const LOOP_BYTES_MAX = 24;
-const slabs = new Slabs(128 * 1024);
 
 /** Bytes of a varint of a safe, non-negative integer. */
 export function varintSize(value: number): number {
@@ -77,14 +75,19 @@ export interface RecordFields {
   readonly lease: bigint;
 }
 
-/** The record of a put, fresh: a view of a slab, not to be kept for long. `value` is copied. */
-export function encodeRecord(fields: RecordFields, value: Uint8Array): Uint8Array {
+/** Bytes of the record of a put. */
+export function recordSize(fields: RecordFields, value: Uint8Array): number {
   const { key, create, mod, version, lease } = fields;
   assert(create > 0 && create <= mod && version > 0, "a version is made at or after its creation");
   const numbers = 3 + varintSize(create) + varintSize(mod) + varintSize(version);
   const head = 1 + varintSize(key.length) + key.length + numbers;
   const body = value.length === 0 ? 0 : 1 + varintSize(value.length) + value.length;
-  const bytes = slabs.take(head + body + leaseSize(lease));
+  return head + body + leaseSize(lease);
+}
+
+/** Writes the record of a put into `bytes`, which are of its size. */
+export function writeRecord(bytes: Buffer, fields: RecordFields, value: Uint8Array): void {
+  const { key, create, mod, version, lease } = fields;
   let at = writeKey(bytes, 0, key);
   bytes[at++] = TAG_CREATE;
   at = writeVarint(bytes, at, create);
@@ -99,8 +102,7 @@ export function encodeRecord(fields: RecordFields, value: Uint8Array): Uint8Arra
     at += value.length;
   }
   at = writeLease(bytes, at, lease);
-  assert(at === bytes.length, "a record fills its buffer");
-  return bytes;
+  assert(at === bytes.length, "a record fills its place");
 }
 
 function writeKey(bytes: Buffer, at: number, key: Key): number {

@@ -7,7 +7,13 @@ import type { Core } from "./core.ts";
 import { SUB_MAX } from "./key-index.ts";
 import { StoredChange } from "./pending.ts";
 import type { Position } from "./pins.ts";
-import { encodeRecord, tombstoneSize, writeTombstone } from "./record.ts";
+import {
+  type RecordFields,
+  recordSize,
+  tombstoneSize,
+  writeRecord,
+  writeTombstone,
+} from "./record.ts";
 import { writeRevisionKey, REVISION_KEY_BYTES, type Revision } from "./revision.ts";
 import type { Version } from "./version.ts";
 
@@ -73,12 +79,14 @@ export class WriteTxn {
     const previous = core.index.put(key, main, sub);
     const create = previous === null ? main : previous.create;
     const version = previous === null ? 1 : previous.version + 1;
-    const record = encodeRecord({ key, create, mod: main, version, lease }, value);
+    const fields: RecordFields = { key, create, mod: main, version, lease };
+    writeRevisionKey(putKey, main, sub);
+    const record = core.buffer.place(Bucket.keys, putKey, recordSize(fields, value));
+    writeRecord(record, fields, value);
+    core.buffer.placed();
     core.index.cacheLast(record);
     const inMemory = previous === null || previous.record === null ? null : previous;
     this.#changed(new StoredChange({ key, main, sub }, record, inMemory, this.#after()));
-    writeRevisionKey(putKey, main, sub);
-    core.buffer.put(Bucket.keys, putKey, record);
     return previous;
   }
 
