@@ -31,6 +31,7 @@ import {
   SOCKET_QUEUE_BYTES,
   STREAM_WINDOW_BYTES,
 } from "./limits.ts";
+import { readInPlace } from "./in-place.ts";
 import { MessageReader, type MessageSink } from "./message-reader.ts";
 import { OutputBuffer } from "./output.ts";
 import { PeerSettings } from "./peer-settings.ts";
@@ -101,14 +102,17 @@ export class ClientStream
   }
 
   /** The connection stands: what was sent meanwhile leaves. The socket is ours from now on. */
-  attach(socket: Socket): void {
+  attach(given: Socket): void {
     if (this.#ended) {
-      socket.destroy();
+      given.destroy();
       return;
     }
+    const early = given.read() as Buffer | null;
+    const inPlace = readInPlace(given, (chunk) => this.#receive(chunk));
+    const socket = inPlace ?? given;
     this.#socket = socket;
     this.#heardAtMs = performance.now();
-    socket.on("data", (chunk: Buffer) => this.#receive(chunk));
+    if (inPlace === null) socket.on("data", (chunk: Buffer) => this.#receive(chunk));
     socket.on("drain", () => {
       this.congested = false;
       this.#resume();
@@ -117,6 +121,7 @@ export class ClientStream
     socket.on("error", (error) => this.fail(error.message));
     socket.on("close", () => this.fail("the connection was closed"));
     this.flush();
+    if (early !== null) this.#receive(early);
   }
 
   /** The connection stands. */

@@ -1,9 +1,11 @@
 /**
- * Reading a TCP socket into one buffer that all connections share. node:net makes a buffer for every read of a socket that a
- * server accepted: its memory is native, is freed only by the collector, and leaves holes. A socket made over the same
- * handle may name its buffer (`onread`), which the server's own offers no option for.
+ * Reading a TCP socket into one buffer that all connections share. node:net makes a buffer of 64 KiB for every read of any other
+ * socket: its memory is native, is freed only by the collector, and leaves holes, or costs page faults. A socket made over the
+ * same handle may name its buffer (`onread`), which one that a server accepted offers no option for, nor one that must be able to
+ * become TLS.
  */
 import { Socket, type Server, type SocketConstructorOpts } from "node:net";
+import { TLSSocket } from "node:tls";
 
 /** As much as the kernel is asked for at once. */
 const READ_BYTES = 64 * 1024;
@@ -21,6 +23,7 @@ interface Accepted {
  * borrowed until it returns; no "data" is emitted. Null where there is no handle to take: it was closed, or is none of TCP.
  */
 export function readInPlace(socket: Socket, onBytes: (chunk: Buffer) => void): Socket | null {
+  if (socket instanceof TLSSocket) return null;
   const old = socket as unknown as Accepted;
   const handle = old._handle;
   if (handle === null || typeof handle !== "object" || !("useUserBuffer" in handle)) return null;

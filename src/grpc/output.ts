@@ -16,6 +16,11 @@ function takeSegment(): Buffer {
   return free.pop() ?? Buffer.allocUnsafeSlow(SEGMENT_BYTES);
 }
 
+/** Leaves the free segments to the collector: for an idle process. */
+export function dropFreeSegments(): void {
+  free.length = 0;
+}
+
 function giveSegment(segment: Buffer): void {
   if (free.length < POOL_SEGMENTS_MAX) free.push(segment);
 }
