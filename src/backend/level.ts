@@ -69,7 +69,7 @@ const OPTIONS = {
   keyEncoding: "view",
   valueEncoding: "view",
   compression: false,
-  writeBufferSize: 8 * 1024 * 1024,
+  writeBufferSize: 4 * 1024 * 1024,
   cacheSize: 32 * 1024 * 1024,
   blockSize: 4096,
   maxFileSize: 8 * 1024 * 1024,

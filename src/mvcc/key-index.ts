@@ -17,7 +17,8 @@ import { Version } from "./version.ts";
 /** Sub revision that is above every real one: the end of a main revision. */
 export const SUB_MAX: number = Number.MAX_SAFE_INTEGER;
 
-const EXACT_MAX = 8;
+/** Up to so many revisions a key's array is of exact size: copying it costs less than the room that a grown one keeps. */
+const EXACT_MAX = 32;
 
 export class Generation {
   /** Main revision of the put that created the key; 0 where only its tombstone is left. */
@@ -168,10 +169,7 @@ function vanishes(life: Generation, main: number): boolean {
   return life.ended && (life.mains[life.mains.length - 1] ?? 0) < main;
 }
 
-/**
- * An array that was pushed to keeps room for seventeen: most keys have a few revisions, so those get one of exact size. May
- * be `numbers` itself.
- */
+/** An array that was pushed to keeps room for half of it and sixteen more. May be `numbers` itself. */
 function appended(numbers: number[], last: number): number[] {
   const { length } = numbers;
   if (length === 0) return [last];

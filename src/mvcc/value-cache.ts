@@ -52,9 +52,10 @@ export class ValueCache {
   readonly #bytesMax: number;
   /** Takes an evicted entry off its slot. */
   readonly #evicted: (entry: CachedRecord) => void;
-  /** Made at the first record. The rest of `bytesMax` is for the entries. */
+  /** Made at the first record. The rest of `bytesMax` is for the entries: small records are fewer than the ring has room for. */
   #ring: Buffer | null = null;
   readonly #ringBytes: number;
+  readonly #entriesMax: number;
   /** The next record goes here; up to `#gapEnd` nothing lies that is still needed. */
   #head = 0;
   #gapEnd: number;
@@ -63,6 +64,8 @@ export class ValueCache {
   #newest: CachedRecord | null = null;
   readonly #slabs = new Slabs(COPY_SLAB_BYTES);
   #bytes = 0;
+  /** Dead ones included. */
+  #entries = 0;
   #count = 0;
 
   constructor(bytesMax: number, evicted: (entry: CachedRecord) => void) {
@@ -70,6 +73,7 @@ export class ValueCache {
     this.#bytesMax = bytesMax;
     this.#evicted = evicted;
     this.#ringBytes = bytesMax - Math.ceil(bytesMax / 4);
+    this.#entriesMax = Math.floor(bytesMax / 4 / OVERHEAD_BYTES);
     this.#gapEnd = this.#ringBytes;
   }
 
@@ -131,11 +135,12 @@ export class ValueCache {
     this.#newest = entry;
     this.#head += entry.size;
     this.#bytes += entry.size + OVERHEAD_BYTES;
+    this.#entries++;
   }
 
   /** Until `size` bytes fit at `#head`, and the entry among the others. */
   #makeRoom(size: number): void {
-    while (this.#bytes + size + OVERHEAD_BYTES > this.#bytesMax) this.#passOldest();
+    while (this.#entries >= this.#entriesMax) this.#passOldest();
     while (this.#gapEnd - this.#head < size) {
       if (this.#gapEnd < this.#ringBytes) this.#passOldest();
       else this.#turnAround();
@@ -162,6 +167,7 @@ export class ValueCache {
     if (next === null) this.#newest = null;
     entry.next = null;
     this.#bytes -= size + OVERHEAD_BYTES;
+    this.#entries--;
     if (moves) {
       entry.used = false;
       this.#ring?.copyWithin(this.#head, at, at + size);

@@ -92,6 +92,14 @@ describe("ValueCache", () => {
     world.check();
   });
 
+  it("has no more entries than a quarter of its bound is for, however small the records are", () => {
+    const world = new World(96_000);
+    for (let at = 0; at < 2_000; at++) world.write(`key${at % 500}` as Key, Buffer.alloc(1));
+    assert.ok(world.cache.count > 200 && world.cache.count <= 250, String(world.cache.count));
+    assert.ok(world.cache.bytes <= 250 * 97);
+    world.check();
+  });
+
   it("keeps a record that was read when its place is written again", () => {
     const world = new World(4_000);
     world.write("a" as Key, Buffer.alloc(100, 1));
