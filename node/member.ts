@@ -212,6 +212,10 @@ export class Member implements Host {
     return this.#raft.status();
   }
 
+  trimLogCache(bytesMax: number): void {
+    this.#raft.trim(bytesMax);
+  }
+
   isLeader(): boolean {
     return this.loop.softState.role === "leader";
   }
@@ -387,11 +391,10 @@ export class Member implements Host {
     const body = Buffer.from(encodeCompactionRequest({ revision: at, physical: false }));
     proposeOwn(this, CommandField.compaction, body).then(
       () => this.logger.info({ revision: at }, "compacted automatically"),
-      (error: unknown) =>
-        this.logger.warn(
-          { reason: QuorateError.from(error).message },
-          "automatic compaction failed",
-        ),
+      (error: unknown) => {
+        const reason = QuorateError.from(error).message;
+        this.logger.warn({ reason }, "automatic compaction failed");
+      },
     );
   }
 }

@@ -10,6 +10,8 @@ import { performance } from "node:perf_hooks";
 export interface ProcessMemory {
   /** Milliseconds, monotonic. */
   now(): number;
+  /** Milliseconds that the loop's thread had a processor. */
+  processorMs(): number;
   /** Resident bytes. */
   residentBytes(): number;
   /** Bytes of the heap in use, garbage included. */
@@ -27,8 +29,11 @@ const IDLE_MAX = 0.1;
 const IDLE_TICKS = 2;
 /** A member that starts waits for elections, and is no idle one. */
 const START_MS = 10_000;
-/** Less is not worth stopping for. */
+/** Nobody is. */
+const QUIET_MAX = 0.02;
+/** Less is not worth stopping for: the young generation alone takes two thirds of it, soon again where somebody is served. */
 const GROWTH_BYTES_MIN = 24 * MIB;
+const GROWTH_BYTES_MIN_QUIET = 8 * MIB;
 /** Collections take at most one part in so many of the time. */
 const TIME_PARTS = 20;
 /** And at most one part in so many of an election timeout at once. */
@@ -36,8 +41,10 @@ const ELECTION_PARTS = 3;
 /** What a collection takes beside its two passes over what lives, and what those take while nothing else was measured. */
 const FIXED_MS = 30;
 const MS_PER_MIB = 1.5;
-/** A measurement made while others had the processor is forgotten tick by tick: by half in twenty seconds. */
+/** A measurement that was worse than usual is forgotten tick by tick: by half in twenty seconds. */
 const FORGETTING = 0.99;
+/** And by half in four seconds, how much longer others that had the processor made it. */
+const FORGETTING_OTHERS = 0.96;
 
 export class MemoryKeeper {
   readonly #memory: ProcessMemory;
@@ -46,7 +53,10 @@ export class MemoryKeeper {
   /** Resident bytes after the last collection. */
   #floorBytes = 0;
   #notBefore: number;
+  /** Of processor time. */
   #msPerMiB = MS_PER_MIB;
+  /** Time by the clock for one of processor time. */
+  #slowdown = 1;
 
   constructor(memory: ProcessMemory, electionMs: number) {
     this.#memory = memory;
@@ -57,19 +67,25 @@ export class MemoryKeeper {
   /** To be called every `KEEPER_TICK_MS`. True where it collected. */
   tick(): boolean {
     const memory = this.#memory;
-    this.#idleTicks = memory.busy() > IDLE_MAX ? 0 : this.#idleTicks + 1;
+    const busy = memory.busy();
+    this.#idleTicks = busy > IDLE_MAX ? 0 : this.#idleTicks + 1;
     if (this.#idleTicks < IDLE_TICKS) return false;
     const began = memory.now();
     if (began < this.#notBefore) return false;
-    if (memory.residentBytes() < this.#floorBytes + GROWTH_BYTES_MIN) return false;
+    const growth = busy > QUIET_MAX ? GROWTH_BYTES_MIN : GROWTH_BYTES_MIN_QUIET;
+    if (memory.residentBytes() < this.#floorBytes + growth) return false;
     const heapMiB = memory.heapBytes() / MIB;
-    if (FIXED_MS + heapMiB * this.#msPerMiB > this.#pauseMsMax) {
+    this.#slowdown = Math.max(1, this.#slowdown * FORGETTING_OTHERS);
+    if ((FIXED_MS + heapMiB * this.#msPerMiB) * this.#slowdown > this.#pauseMsMax) {
       this.#msPerMiB = Math.max(MS_PER_MIB, this.#msPerMiB * FORGETTING);
       return false;
     }
+    const beganMs = memory.processorMs();
     memory.collect();
+    const tookMs = memory.processorMs() - beganMs;
     const ended = memory.now();
-    this.#msPerMiB = Math.max(MS_PER_MIB, (ended - began - FIXED_MS) / heapMiB);
+    this.#msPerMiB = Math.max(MS_PER_MIB, (tookMs - FIXED_MS) / heapMiB);
+    this.#slowdown = Math.max(1, (ended - began) / Math.max(1, tookMs));
     this.#notBefore = ended + (ended - began) * TIME_PARTS;
     this.#floorBytes = memory.residentBytes();
     // What the collection itself took is no load.
@@ -78,13 +94,20 @@ export class MemoryKeeper {
   }
 }
 
-/** This process; null where V8's collector was not exposed (`--expose-gc`: `main.ts` sets it). */
-export function processMemory(): ProcessMemory | null {
+/**
+ * This process; null where V8's collector was not exposed (`--expose-gc`: `main.ts` sets it). `forget` lets go of what only
+ * load needs, before each collection.
+ */
+export function processMemory(forget: () => void = () => {}): ProcessMemory | null {
   const { gc } = globalThis;
   if (gc === undefined) return null;
   let last = performance.eventLoopUtilization();
   return {
     now: () => performance.now(),
+    processorMs: () => {
+      const { user, system } = process.threadCpuUsage();
+      return (user + system) / 1000;
+    },
     residentBytes: () => process.memoryUsage.rss(),
     heapBytes: () => process.memoryUsage().heapUsed,
     busy: () => {
@@ -94,6 +117,7 @@ export function processMemory(): ProcessMemory | null {
       return utilization;
     },
     collect: () => {
+      forget();
       // Alone among the kinds of collection this one empties the pool.
       gc({ type: "major", execution: "sync", flavor: "last-resort" });
     },

@@ -1,6 +1,8 @@
 /** A member with its listeners: what one process runs. */
 import { GrpcServer } from "../src/grpc/server.ts";
 import { defaultLimits } from "../src/grpc/limits.ts";
+import { dropGatherBuffers } from "../src/grpc/message-reader.ts";
+import { dropFreeSegments } from "../src/grpc/output.ts";
 import type { HttpHandler, Limits } from "../src/grpc/service.ts";
 import { NO_MEMBER } from "../src/raft/types.ts";
 import type { Clock } from "../src/base/ports.ts";
@@ -39,6 +41,8 @@ import { type MemberTls, openTls } from "./tls/open.ts";
 const PEER_MESSAGE_BYTES_MAX = 512 * 1024 * 1024;
 const REQUEST_OVERHEAD_BYTES = 512 * 1024;
 const DRAIN_MS = 2_000;
+/** Entries that an idle member keeps beside its log: a follower that lags behind then is served from the files. */
+const IDLE_LOG_CACHE_BYTES = 256 * 1024;
 
 export interface Running {
   readonly member: Member;
@@ -188,7 +192,7 @@ async function takePart(
     watchdog.poll(member.leader() !== NO_MEMBER);
     slow.tick();
   }, config.electionMs);
-  const keeping = keepMemory(config);
+  const keeping = keepMemory(member);
   announceWhenReady(member, logger, health);
   return async (kindly) => {
     clearInterval(poll);
@@ -291,10 +295,14 @@ function errorHandler(options: ServeOptions): (error: unknown, where: string) =>
   };
 }
 
-function keepMemory(config: Config): NodeJS.Timeout | undefined {
-  const memory = processMemory();
+function keepMemory(member: Member): NodeJS.Timeout | undefined {
+  const memory = processMemory(() => {
+    member.trimLogCache(IDLE_LOG_CACHE_BYTES);
+    dropFreeSegments();
+    dropGatherBuffers();
+  });
   if (memory === null) return undefined;
-  const keeper = new MemoryKeeper(memory, config.electionMs);
+  const keeper = new MemoryKeeper(memory, member.config.electionMs);
   return setInterval(() => keeper.tick(), KEEPER_TICK_MS);
 }
 

@@ -1,6 +1,6 @@
 /** Asks a peer for its state, into a fresh store beside the one in use. */
 import { rm } from "node:fs/promises";
-import { Metadata, type Client, type ClientDuplexStream } from "@grpc/grpc-js";
+import type { Client, ClientDuplexStream } from "@grpc/grpc-js";
 import { encodeRebuildRequest, rebuildRequest } from "../../src/api/gen/peer.ts";
 import type { SnapshotHeader } from "../../src/api/gen/peer.ts";
 import { Peer } from "../../src/api/gen/methods.ts";
@@ -11,6 +11,7 @@ import { QuorateError } from "../../src/base/errors.ts";
 import type { Logger } from "../../src/base/ports.ts";
 import type { MemberId } from "../../src/raft/types.ts";
 import type { DataDir, Identity } from "../data-dir.ts";
+import { grpcJs } from "../peer/grpc-js.ts";
 import { makeHandshake, refusalOf } from "../peer/handshake.ts";
 import { SnapshotReceiver, type SnapshotTarget } from "../peer/snapshot-receiver.ts";
 
@@ -42,7 +43,7 @@ export async function fetchState(
     Peer.rebuild.path,
     (bytes: Buffer) => bytes,
     (bytes: Buffer) => bytes,
-    new Metadata(),
+    new (grpcJs().Metadata)(),
   );
   const receiver = new SnapshotReceiver(
     {

@@ -1,5 +1,5 @@
 /** Single questions to other members, beside the streams: a client each, opened at the first question. */
-import { Metadata, type Client } from "@grpc/grpc-js";
+import type { Client } from "@grpc/grpc-js";
 import { Peer } from "../../src/api/gen/methods.ts";
 import type { MethodSpec } from "../../src/api/method.ts";
 import type { MemberPromoteResponse } from "../../src/api/gen/cluster.ts";
@@ -16,6 +16,7 @@ import type { Member } from "../../src/machine/members.ts";
 import type { MemberId } from "../../src/raft/types.ts";
 import type { Identity } from "../data-dir.ts";
 import type { PeerDialer } from "./dialer.ts";
+import { grpcJs } from "./grpc-js.ts";
 import { makeHandshake } from "./handshake.ts";
 
 const DEADLINE_MS = 5_000;
@@ -158,7 +159,7 @@ export function askPeer<Request, Response>(
       (message) => Buffer.from(method.encodeRequest(message)),
       (bytes) => method.decodeResponse(bytes),
       request,
-      new Metadata(),
+      new (grpcJs().Metadata)(),
       { deadline: Date.now() + deadlineMs },
       (error: RpcError | null, response) => {
         if (error === null && response !== undefined) resolve(response);

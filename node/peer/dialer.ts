@@ -1,8 +1,9 @@
 /** Connections to other members: plaintext or TLS, as their URL says. */
-import { ChannelCredentials, Client, credentials } from "@grpc/grpc-js";
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect } from "node:tls";
+import type { ChannelCredentials, Client } from "@grpc/grpc-js";
 import type { Credentials } from "../tls/credentials.ts";
+import { grpcJs } from "./grpc-js.ts";
 
 /** A client for the first of a member's peer URLs. */
 export type PeerDialer = (peerUrls: readonly string[]) => Client;
@@ -44,8 +45,9 @@ function placeOf(peerUrls: readonly string[]): { url: URL; secure: boolean; port
 export function peerDialer(tls: Credentials): PeerDialer {
   return (peerUrls) => {
     const { url, secure, port } = placeOf(peerUrls);
-    const terms = secure ? new PeerChannel(tls, url.hostname) : credentials.createInsecure();
-    return new Client(`${url.hostname}:${port}`, terms, PEER_CHANNEL_OPTIONS);
+    const grpc = grpcJs();
+    const terms = secure ? peerChannel(tls, url.hostname) : grpc.credentials.createInsecure();
+    return new grpc.Client(`${url.hostname}:${port}`, terms, PEER_CHANNEL_OPTIONS);
   };
 }
 
@@ -89,41 +91,33 @@ type CallCredentials = ReturnType<Connector["getCallCredentials"]>;
  * What grpc-js asks for each connection that it opens. Its own credentials are made of one certificate for as long as they
  * live; these ask anew each time, so that a link that reconnects shows and trusts what the files say by then.
  */
-class PeerChannel extends ChannelCredentials {
-  readonly #tls: Credentials;
-  readonly #host: string;
+function peerChannel(tls: Credentials, host: string): ChannelCredentials {
+  const { ChannelCredentials: Terms, credentials } = grpcJs();
+  class PeerChannel extends Terms {
+    override compose(): ChannelCredentials {
+      return this;
+    }
 
-  constructor(tls: Credentials, host: string) {
-    super();
-    this.#tls = tls;
-    this.#host = host;
-  }
+    override _isSecure(): boolean {
+      return true;
+    }
 
-  override compose(): ChannelCredentials {
-    return this;
-  }
+    override _equals(other: ChannelCredentials): boolean {
+      return other === this;
+    }
 
-  override _isSecure(): boolean {
-    return true;
+    override _createSecureConnector(
+      _target: unknown,
+      _options: unknown,
+      callCredentials?: CallCredentials,
+    ): Connector {
+      return {
+        connect: async (socket) => ({ socket: await shakeHands(tls, host, socket), secure: true }),
+        waitForReady: () => Promise.resolve(),
+        getCallCredentials: () => callCredentials ?? credentials.createEmpty(),
+        destroy: () => {},
+      };
+    }
   }
-
-  override _equals(other: ChannelCredentials): boolean {
-    return other === this;
-  }
-
-  override _createSecureConnector(
-    _target: unknown,
-    _options: unknown,
-    callCredentials?: CallCredentials,
-  ): Connector {
-    return {
-      connect: async (socket) => ({
-        socket: await shakeHands(this.#tls, this.#host, socket),
-        secure: true,
-      }),
-      waitForReady: () => Promise.resolve(),
-      getCallCredentials: () => callCredentials ?? credentials.createEmpty(),
-      destroy: () => {},
-    };
-  }
+  return new PeerChannel();
 }

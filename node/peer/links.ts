@@ -5,6 +5,7 @@ import type { MemberId } from "../../src/raft/types.ts";
 import type { Logger } from "../../src/base/ports.ts";
 import type { Identity } from "../data-dir.ts";
 import type { PeerConnector } from "./dialer.ts";
+import { grpcJs } from "./grpc-js.ts";
 import { Link, type LinkEvents } from "./link.ts";
 
 export interface LinksEvents extends LinkEvents {
@@ -48,6 +49,8 @@ export class Links {
       const urls = member.peerUrls.join(",");
       const link = this.#links.get(id);
       if (link === undefined) {
+        // Who has peers asks them something soon, and better not in the midst of its work.
+        grpcJs();
         this.#links.set(
           id,
           new Link(this.#self, id, member.peerUrls, this.#connect, this.#events, this.#logger),

@@ -244,6 +244,11 @@ export class Log {
     this.#tail.evict(this.#persisted, this.#cachedBytesMax);
   }
 
+  /** Keeps at most `bytesMax` of what is durable and applied in memory: whoever needs more reads it from the storage. */
+  trim(bytesMax: number): void {
+    this.#tail.evict(Math.min(this.#persisted, this.#applied) as Index, bytesMax);
+  }
+
   appliedTo(index: Index): void {
     assert(index <= this.#handedOut, "only what was handed out is applied");
     if (index <= this.#applied) return;

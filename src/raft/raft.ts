@@ -126,6 +126,11 @@ export class Raft {
     }
   }
 
+  /** Forgets copies of entries that are durable and applied, the oldest first, until those left take `bytesMax` by estimate. */
+  trim(bytesMax: number): void {
+    this.#core.log.trim(bytesMax);
+  }
+
   /** Whether `ready()` may have something to say; seldom true for nothing, never false for something. */
   hasReady(): boolean {
     const core = this.#core;

@@ -87,6 +87,7 @@ describe("Log", () => {
     const command = fc.oneof(
       fc.record({ back: fc.nat(4), count: fc.nat(4), newTerm: fc.boolean() }),
       fc.constantFrom("write" as const, "persist" as const, "commit" as const, "take" as const),
+      fc.record({ trimTo: fc.nat(400) }),
       fc.record({ from: fc.nat(30), bytes: fc.nat(12) }),
       fc.record({ conflict: fc.nat(30), of: fc.nat(9) }),
     );
@@ -101,6 +102,10 @@ describe("Log", () => {
           else if (one === "take") {
             twin.handedOut.push(...log.takeCommitted());
             log.appliedTo(log.handedOut);
+          } else if ("trimTo" in one) {
+            log.trim(one.trimTo);
+            const kept = log.last - Math.min(log.persisted, log.applied);
+            assert.ok(log.cachedBytes <= one.trimTo || log.cachedBytes <= kept * 165);
           } else if ("back" in one) twin.merge(one.back, one.count, one.newTerm);
           else if ("from" in one) {
             if (one.from < 1 || one.from > twin.naive.length) continue;

@@ -216,6 +216,27 @@ describe("Raft", () => {
     assert.equal(cluster.at(3).logText(), cluster.at(1).logText());
   });
 
+  it("lets go of the cache when told to, but of nothing that the storage lacks", () => {
+    const cluster = new Cluster(3, { config: { cachedBytesMax: 1 << 20 } });
+    cluster.elect(1);
+    cluster.isolate(3);
+    const leader = cluster.at(1);
+    leader.propose("a", "b");
+    cluster.settle();
+    leader.propose("c");
+    leader.takeReady(); // its own write is in flight
+    const { cachedBytes } = leader.status;
+    leader.raft.trim(0);
+    assert.ok(leader.status.cachedBytes > 0 && leader.status.cachedBytes < cachedBytes);
+    leader.writeOne();
+    cluster.settle();
+    leader.raft.trim(0);
+    assert.equal(leader.status.cachedBytes, 0);
+    cluster.heal();
+    cluster.tick(3);
+    assert.equal(cluster.at(3).logText(), leader.logText());
+  });
+
   it("sends no more than the window, and goes on as it is acknowledged", () => {
     const cluster = new Cluster(2, { config: { inflightMessagesMax: 2, appendBytesMax: 1 } });
     cluster.elect(1);
