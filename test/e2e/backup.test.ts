@@ -1,12 +1,7 @@
 /** A backup to S3, a new cluster out of it, and the old one put back to it. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import {
-  QUORATE_BACKUP,
-  QUORATE_BACKUP_STORE,
-  QUORATE_CLUSTER,
-  SECRET,
-} from "../../operator/api/resources.ts";
+import { QUORATE_BACKUP, QUORATE_BACKUP_STORE, SECRET } from "../../operator/api/resources.ts";
 import type { QuorateBackup } from "../../operator/api/gen/types.ts";
 import type { KubeObject } from "../../operator/kube/api.ts";
 import { api, eventually } from "./support/api.ts";
@@ -83,17 +78,8 @@ describe("a cluster with a store for backups", { skip: NO_S3 }, () => {
 
   it("is the beginning of another cluster", async () => {
     await box.ctl("put", "key/0", "after");
-    await api.create<Spec>(QUORATE_CLUSTER, {
-      apiVersion: "quorate.io/v1alpha1",
-      kind: "QuorateCluster",
-      metadata: { name: "copy", namespace: NAMESPACE },
-      spec: {
-        replicas: 3,
-        storage: { size: "1Gi" },
-        bootstrap: { restoreFrom: { backupRef: { name: "first" } } },
-      },
-    });
-    const copy = cluster.sibling("copy");
+    const bootstrap = { restoreFrom: { backupRef: { name: "first" } } };
+    const copy = await cluster.sibling("copy", { replicas: 3, bootstrap });
     const { status } = await copy.ready(DONE_MS_MAX);
     const other = await Toolbox.start(copy.ref);
     assert.equal(await other.ctl("get", "key/0", "--print-value-only"), "before 0");

@@ -27,7 +27,7 @@ describe("the certificates of a cluster under load", () => {
     // What a client has that copied it once and reads it never again.
     await putSecret(cluster, "old", await textsOf(cluster, "kv-client-tls"));
     witness = await Witness.start(cluster.ref, { members: 3 });
-    box = await Toolbox.start(cluster.ref, ["old"]);
+    box = await Toolbox.start(cluster.ref, { secrets: ["old"] });
   });
   beforeEach(async () => {
     lives = await livesOf(cluster);

@@ -99,7 +99,7 @@ describe("a cluster whose certificates others sign", () => {
     await putSecret(cluster, ISSUED, signed(forClients, [...asked.dnsNames, ...asked.ipAddresses]));
     await putSecret(cluster, "storage-team", signed(forPeers, peerNames));
     await cluster.ready(READY_MS_MAX);
-    box = await Toolbox.start(cluster.ref, ["storage-team"]);
+    box = await Toolbox.start(cluster.ref, { secrets: ["storage-team"] });
     await box.ctl("put", "key", "value");
     witness = await Witness.start(cluster.ref, { members: 3 });
     const { "tls.crt": server = "" } = await textsOf(cluster, ISSUED);

@@ -1,5 +1,5 @@
 /** The API server of KUBECONFIG, as the tests see it: an administrator's client, and waits that end with an event. */
-import { QUORATE_CLUSTER } from "../../../operator/api/resources.ts";
+import { EVENT, QUORATE_CLUSTER } from "../../../operator/api/resources.ts";
 import type { QuorateCluster } from "../../../operator/api/gen/types.ts";
 import type { KubeObject, ObjectRef, Resource } from "../../../operator/kube/api.ts";
 import { KubeError } from "../../../operator/kube/api.ts";
@@ -7,6 +7,7 @@ import { KubeClient } from "../../../operator/kube/client.ts";
 import { Credentials } from "../../../operator/kube/credentials.ts";
 import { Transport } from "../../../operator/kube/transport.ts";
 import { systemTime } from "../../../operator/time.ts";
+import { until } from "../../conformance/support/tools.ts";
 
 const credentials = new Credentials({}, systemTime);
 const shared = { credentials, time: systemTime, userAgent: "quorate-e2e" };
@@ -64,6 +65,15 @@ export function conditionOf(cluster: QuorateCluster | null, type: string): strin
     : undefined;
 }
 
+/** What is said of it, whatever it is. */
+export function conditionIn(
+  status: QuorateCluster["status"],
+  type: string,
+): { readonly reason: string; readonly message: string } {
+  const found = status?.conditions?.find((each) => each.type === type);
+  return found ?? { reason: "", message: `nothing is said of ${type}` };
+}
+
 /** Until the cluster is as its spec says, with all members ready. */
 export async function ready(ref: ObjectRef, timeoutMs: number): Promise<QuorateCluster> {
   const found = await eventually<QuorateCluster>(
@@ -76,6 +86,23 @@ export async function ready(ref: ObjectRef, timeoutMs: number): Promise<QuorateC
   );
   if (found === null) throw new Error(`${ref.name} is not there`);
   return found;
+}
+
+/** Waits for the one Warning about a cluster that says so. */
+export async function warned(cluster: ObjectRef, pattern: RegExp): Promise<void> {
+  type Told = KubeObject & {
+    readonly type?: string;
+    readonly note?: string;
+    readonly regarding?: { readonly name?: string };
+  };
+  await until(`a Warning about ${cluster.name} says ${pattern.source}`, 30_000, async () => {
+    const { items } = await api.list<Told>(EVENT, { namespace: cluster.namespace });
+    const found = items.filter(
+      ({ type, note, regarding }) =>
+        type === "Warning" && regarding?.name === cluster.name && pattern.test(note ?? ""),
+    );
+    return found.length === 1;
+  });
 }
 
 /** An HTTP request to a pod, by way of the API server. Resolves with the parsed body. */

@@ -30,12 +30,7 @@ export class ClusterUnderTest {
   static async create(namespace: string, spec: object): Promise<ClusterUnderTest> {
     await createNamespace(namespace);
     const cluster = new ClusterUnderTest({ namespace, name: "kv" });
-    await api.create<KubeObject & { spec: object }>(QUORATE_CLUSTER, {
-      apiVersion: "quorate.io/v1alpha1",
-      kind: "QuorateCluster",
-      metadata: cluster.metadata,
-      spec: { version: IMAGE.tag, storage: { size: "1Gi" }, ...spec },
-    });
+    await cluster.make(spec);
     return cluster;
   }
 
@@ -43,17 +38,25 @@ export class ClusterUnderTest {
     this.ref = ref;
   }
 
-  /** Another one in the same namespace, which somebody else made. */
-  sibling(name: string): ClusterUnderTest {
-    return new ClusterUnderTest({ ...this.ref, name });
+  /** Another one in the same namespace. */
+  async sibling(name: string, spec: object): Promise<ClusterUnderTest> {
+    const other = new ClusterUnderTest({ ...this.ref, name });
+    await other.make(spec);
+    return other;
+  }
+
+  /** Creates the object, at first or after it was deleted. */
+  async make(spec: object): Promise<void> {
+    await api.create<KubeObject & { spec: object }>(QUORATE_CLUSTER, {
+      apiVersion: "quorate.io/v1alpha1",
+      kind: "QuorateCluster",
+      metadata: { name: this.ref.name, namespace: this.namespace },
+      spec: { version: IMAGE.tag, storage: { size: "1Gi" }, ...spec },
+    });
   }
 
   get namespace(): string {
     return this.ref.namespace ?? "";
-  }
-
-  private get metadata(): { name: string; namespace: string } {
-    return { name: this.ref.name, namespace: this.namespace };
   }
 
   async get(): Promise<QuorateCluster> {
@@ -88,9 +91,9 @@ export class ClusterUnderTest {
     return found;
   }
 
-  async untilCondition(type: string, status: string, timeoutMs: number): Promise<void> {
+  async untilCondition(type: string, status: string, timeoutMs: number): Promise<QuorateCluster> {
     const is = (cluster: QuorateCluster): boolean => conditionOf(cluster, type) === status;
-    await this.until(`${type} is ${status}`, is, timeoutMs);
+    return await this.until(`${type} is ${status}`, is, timeoutMs);
   }
 
   async patch(spec: object): Promise<void> {
@@ -107,6 +110,11 @@ export class ClusterUnderTest {
 
   async members(): Promise<readonly MemberStatus[]> {
     return (await this.get()).status?.members ?? [];
+  }
+
+  /** Who is which member. */
+  async ids(): Promise<string[]> {
+    return (await this.members()).map(({ name, id }) => `${name} ${id}`);
   }
 
   async leader(): Promise<string> {
@@ -187,10 +195,15 @@ export class ClusterUnderTest {
     if (over?.status?.phase !== "Complete") throw new Error(`${name}: ${over?.status?.message}`);
   }
 
-  /** Deletes the namespace, and waits until the cluster in it is gone. */
-  async remove(): Promise<void> {
+  /** Deletes the object, and waits until it is gone. */
+  async unmake(): Promise<void> {
     await api.delete(QUORATE_CLUSTER, this.ref);
     await eventually("the cluster is gone", QUORATE_CLUSTER, this.ref, (c) => c === null, 60_000);
+  }
+
+  /** Deletes the namespace, and waits until the cluster in it is gone. */
+  async remove(): Promise<void> {
+    await this.unmake();
     await api.delete(NAMESPACES, { namespace: null, name: this.namespace });
   }
 }

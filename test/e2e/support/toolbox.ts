@@ -1,10 +1,22 @@
-/** A pod with `quorate ctl` in it and the client's certificate of one cluster. */
-import { POD } from "../../../operator/api/resources.ts";
+/** A pod with the image's programs in it, the client's certificate of one cluster, and further Secrets and a claim if need be. */
+import { PERSISTENT_VOLUME_CLAIM, POD } from "../../../operator/api/resources.ts";
 import type { KubeObject, ObjectRef } from "../../../operator/kube/api.ts";
 import { run, tool } from "../../conformance/support/tools.ts";
 import { api, eventually } from "./api.ts";
 import { type PodObject, isReady } from "./cluster.ts";
 import { IMAGE } from "./image.ts";
+
+/** Where the claim is mounted. */
+export const CLAIM_DIR = "/claim";
+
+export interface ToolboxOptions {
+  /** Of the pod. */
+  readonly name?: string;
+  /** Further Secrets of the namespace, each in a folder of its name. */
+  readonly secrets?: readonly string[];
+  /** A PersistentVolumeClaim of the namespace. */
+  readonly claim?: string;
+}
 
 /** Of which folders of the toolbox a client takes what. */
 export interface Identity {
@@ -29,18 +41,27 @@ socket.on("secureConnect", () => {
   process.exit(0);
 });`;
 
+/** A claim of the default class, which is bound where its first pod runs. */
+export async function createClaim(ref: ObjectRef): Promise<void> {
+  await api.create<KubeObject & { spec: object }>(PERSISTENT_VOLUME_CLAIM, {
+    apiVersion: "v1",
+    kind: "PersistentVolumeClaim",
+    metadata: { name: ref.name, namespace: ref.namespace ?? "" },
+    spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Gi" } } },
+  });
+}
+
 export class Toolbox {
   readonly #ref: ObjectRef;
   readonly #endpoint: string;
 
-  /** `secrets`: further Secrets of the namespace, each in a folder of its name. */
-  static async start(cluster: ObjectRef, secrets: readonly string[] = []): Promise<Toolbox> {
-    const box = new Toolbox(cluster);
+  static async start(cluster: ObjectRef, options: ToolboxOptions = {}): Promise<Toolbox> {
+    const box = new Toolbox(cluster, options.name ?? `${cluster.name}-toolbox`);
     await api.create<KubeObject & { spec: object }>(POD, {
       apiVersion: "v1",
       kind: "Pod",
       metadata: { name: box.#ref.name, namespace: box.#ref.namespace ?? "" },
-      spec: podSpec(cluster.name, secrets),
+      spec: podSpec(cluster.name, options),
     });
     await eventually<PodObject>(
       "the toolbox runs",
@@ -52,8 +73,8 @@ export class Toolbox {
     return box;
   }
 
-  private constructor(cluster: ObjectRef) {
-    this.#ref = { ...cluster, name: `${cluster.name}-toolbox` };
+  private constructor(cluster: ObjectRef, name: string) {
+    this.#ref = { ...cluster, name };
     this.#endpoint = `https://${cluster.name}-client.${cluster.namespace ?? ""}.svc:2379`;
   }
 
@@ -82,9 +103,20 @@ export class Toolbox {
     if (code !== 0) throw new Error(`${command.slice(-4).join(" ")}: ${stderr}`);
     return stdout.trimEnd();
   }
+
+  /** Paths of all files on the claim, sorted. */
+  async files(): Promise<string[]> {
+    const found = await this.run("find", CLAIM_DIR, "-type", "f", "-printf", "%P\\n");
+    return found.split("\n").toSorted();
+  }
+
+  async stop(): Promise<void> {
+    await api.delete(POD, this.#ref, { gracePeriodSeconds: 0 });
+    await eventually("the toolbox is gone", POD, this.#ref, (pod) => pod === null, 60_000);
+  }
 }
 
-function podSpec(cluster: string, secrets: readonly string[]): object {
+function podSpec(cluster: string, { secrets = [], claim }: ToolboxOptions): object {
   return {
     automountServiceAccountToken: false,
     terminationGracePeriodSeconds: 0,
@@ -107,12 +139,16 @@ function podSpec(cluster: string, secrets: readonly string[]): object {
         volumeMounts: [
           { name: "tls", mountPath: "/tls", readOnly: true },
           ...secrets.map((name) => ({ name, mountPath: `/${name}`, readOnly: true })),
+          ...(claim === undefined ? [] : [{ name: "claim", mountPath: CLAIM_DIR }]),
         ],
       },
     ],
     volumes: [
       { name: "tls", secret: { secretName: `${cluster}-client-tls` } },
       ...secrets.map((name) => ({ name, secret: { secretName: name } })),
+      ...(claim === undefined
+        ? []
+        : [{ name: "claim", persistentVolumeClaim: { claimName: claim } }]),
     ],
   };
 }
