@@ -4,12 +4,15 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { QUORATE_BACKUP_STORE, SECRET } from "../../../operator/api/resources.ts";
+import type { KubeObject } from "../../../operator/kube/api.ts";
 import { freePorts } from "../../conformance/support/cluster.ts";
 import { tool, until } from "../../conformance/support/tools.ts";
+import { api } from "./api.ts";
 
 const HOST = process.env["QUORATE_E2E_HOST"];
 /** Why the tests that need a store do not run; false where they do. */
@@ -59,6 +62,57 @@ export class ObjectStore {
     } finally {
       socket.destroy();
     }
+  }
+
+  /** Makes the QuorateBackupStore `s3` in a namespace, with its Secret. */
+  async register(namespace: string): Promise<void> {
+    await api.create<KubeObject & { stringData: object }>(SECRET, {
+      apiVersion: "v1",
+      kind: "Secret",
+      metadata: { name: "s3", namespace },
+      stringData: this.credentials,
+    });
+    await api.create<KubeObject & { spec: object }>(QUORATE_BACKUP_STORE, {
+      apiVersion: "quorate.io/v1alpha1",
+      kind: "QuorateBackupStore",
+      metadata: { name: "s3", namespace },
+      spec: {
+        s3: {
+          bucket: this.bucket,
+          endpoint: this.endpoint,
+          forcePathStyle: true,
+          credentialsSecretRef: { name: "s3" },
+        },
+      },
+    });
+  }
+
+  /** All objects of the bucket, as they lie in the server's own folder, sorted. */
+  keys(): string[] {
+    const root = this.#pathOf("");
+    const entries = readdirSync(root, { recursive: true, withFileTypes: true });
+    return entries
+      .filter((entry) => entry.isFile())
+      .map(({ parentPath, name }) => join(parentPath, name).slice(root.length))
+      .toSorted();
+  }
+
+  /** An object that is somebody else's. */
+  put(key: string, text: string): void {
+    mkdirSync(dirname(this.#pathOf(key)), { recursive: true });
+    writeFileSync(this.#pathOf(key), text);
+  }
+
+  /** One bit in the middle of an object turns over, as on a disk that decays. */
+  decay(key: string): void {
+    const bytes = readFileSync(this.#pathOf(key));
+    const at = bytes.length >> 1;
+    bytes[at] = (bytes[at] ?? 0) ^ 1;
+    writeFileSync(this.#pathOf(key), bytes);
+  }
+
+  #pathOf(key: string): string {
+    return join(this.#folder, "data", this.bucket, "/", key);
   }
 
   async stop(): Promise<void> {
