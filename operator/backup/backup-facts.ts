@@ -35,7 +35,9 @@ export type BackupAction =
   | { readonly kind: "finalizer"; readonly present: boolean }
   /** `isRemoval`: where the namespace is being deleted and takes no Jobs any more, the finalizer goes instead. */
   | { readonly kind: "createJob"; readonly job: Job; readonly isRemoval: boolean }
-  | { readonly kind: "deleteJob"; readonly job: Job };
+  | { readonly kind: "deleteJob"; readonly job: Job }
+  /** The finalizer goes if the namespace is being deleted; else nothing is done. */
+  | { readonly kind: "releaseIfEnding" };
 
 export interface BackupDecision {
   /** To be written before the action is made: it announces it. Null: leave it. */

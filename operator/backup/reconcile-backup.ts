@@ -1,5 +1,6 @@
 /** One pass over one QuorateBackup. */
 import {
+  CONFIG_MAP,
   JOB,
   PERSISTENT_VOLUME_CLAIM,
   POD,
@@ -100,6 +101,9 @@ async function act(kube: KubeApi, backup: QuorateBackup, action: BackupAction): 
       });
       return;
     }
+    case "releaseIfEnding":
+      await releaseIfEnding(kube, backup);
+      return;
     default:
   }
 }
@@ -115,12 +119,34 @@ async function createJob(
   } catch (thrown) {
     if (!(thrown instanceof KubeError)) throw thrown;
     if (thrown.code === "alreadyExists") return;
-    // A namespace that is deleted takes no Jobs any more, and would wait for this backup for good.
-    const isEnding = thrown.code === "forbidden" && /being terminated/.test(thrown.message);
-    if (!isRemoval || !isEnding) throw thrown;
-    const told = await kube.get<QuorateBackup>(QUORATE_BACKUP, refOf(backup));
-    if (told !== null) await setFinalizer(kube, told, false);
+    if (!isRemoval || !isEnding(thrown)) throw thrown;
+    await release(kube, backup);
   }
+}
+
+/** A namespace that is deleted takes nothing new any more, no Job either, and would wait for this backup for good. */
+function isEnding({ code, message }: KubeError): boolean {
+  return code === "forbidden" && /being terminated/.test(message);
+}
+
+/** Where no Job can be tried, since nobody knows any more what it would need. The operator may not read namespaces. */
+async function releaseIfEnding(kube: KubeApi, backup: QuorateBackup): Promise<void> {
+  const { namespace = "" } = backup.metadata;
+  const metadata = { name: jobNameOf(backup.metadata.name, "delete"), namespace };
+  const nothing = { apiVersion: "v1", kind: "ConfigMap", metadata };
+  try {
+    await kube.create(CONFIG_MAP, nothing, { dryRun: true });
+  } catch (thrown) {
+    if (!(thrown instanceof KubeError)) throw thrown;
+    if (thrown.code === "alreadyExists") return;
+    if (!isEnding(thrown)) throw thrown;
+    await release(kube, backup);
+  }
+}
+
+async function release(kube: KubeApi, backup: QuorateBackup): Promise<void> {
+  const told = await kube.get<QuorateBackup>(QUORATE_BACKUP, refOf(backup));
+  if (told !== null) await setFinalizer(kube, told, false);
 }
 
 async function setFinalizer(kube: KubeApi, backup: QuorateBackup, present: boolean): Promise<void> {

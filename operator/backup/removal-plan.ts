@@ -29,9 +29,11 @@ export function planRemoval(facts: BackupFacts, spec: DefaultedBackupSpec): Back
     return deleting(facts, "the transfer is being stopped", { kind: "deleteJob", job: job.job });
   const place = placeOf(facts, spec);
   if (place === null)
+    // It may be gone with all else in its namespace.
     return deleting(
       facts,
       `the stored file cannot be deleted, since the QuorateBackupStore ${spec.destination.storeRef?.name ?? ""} is gone: make it again, or give the file up with the annotation ${ABANDON_FILE}=true`,
+      { kind: "releaseIfEnding" },
     );
   if (deleteJob !== null) return planDeleteJob(facts, deleteJob);
   const image = pulledAs(facts.image, facts.cluster);

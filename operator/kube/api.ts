@@ -79,7 +79,7 @@ export interface WatchRequest extends ListOptions {
 export interface KubeApi {
   get<T extends KubeObject>(resource: Resource, ref: ObjectRef): Promise<T | null>;
   list<T extends KubeObject>(resource: Resource, options: ListOptions): Promise<Listed<T>>;
-  create<T extends KubeObject>(resource: Resource, object: T): Promise<T>;
+  create<T extends KubeObject>(resource: Resource, object: T, options?: CreateOptions): Promise<T>;
   /** Replaces; `metadata.resourceVersion` must be the one that was read. */
   update<T extends KubeObject>(resource: Resource, object: T): Promise<T>;
   apply<T extends KubeObject>(resource: Resource, object: KubeObject): Promise<T>;
@@ -117,6 +117,11 @@ export interface LogOptions {
   /** Of the container's last run before this one. */
   readonly previous?: boolean;
   readonly tailLines?: number;
+}
+
+export interface CreateOptions {
+  /** Refused is what would be refused, and nothing is stored. */
+  readonly dryRun?: boolean;
 }
 
 export interface DeleteOptions {

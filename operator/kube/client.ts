@@ -2,6 +2,7 @@
 import { POD, apiVersion } from "../api/resources.ts";
 import type { Time } from "../time.ts";
 import {
+  type CreateOptions,
   type DeleteOptions,
   type KubeApi,
   KubeError,
@@ -103,9 +104,13 @@ export class KubeClient implements KubeApi, KubeExtras {
     }
   }
 
-  async create<T extends KubeObject>(resource: Resource, object: T): Promise<T> {
+  async create<T extends KubeObject>(
+    resource: Resource,
+    object: T,
+    { dryRun = false }: CreateOptions = {},
+  ): Promise<T> {
     const path = collectionPath(resource, namespaceOf(resource, object));
-    const query = { fieldManager: this.#fieldManager };
+    const query = { fieldManager: this.#fieldManager, ...(dryRun ? { dryRun: "All" } : {}) };
     const verb = named("create", resource);
     return asObject(
       await this.#transport.call({ method: "POST", path, query, body: object, ...verb }),

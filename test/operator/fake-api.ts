@@ -5,6 +5,7 @@
  */
 import { NAMESPACE, POD, POD_DISRUPTION_BUDGET } from "../../operator/api/resources.ts";
 import {
+  type CreateOptions,
   type DeleteOptions,
   type KubeApi,
   KubeError,
@@ -122,12 +123,16 @@ export class FakeClient implements KubeApi, KubeExtras {
     }));
   }
 
-  create<T extends KubeObject>(resource: Resource, object: T): Promise<T> {
+  create<T extends KubeObject>(
+    resource: Resource,
+    object: T,
+    { dryRun = false }: CreateOptions = {},
+  ): Promise<T> {
     return this.#call(
       "create",
       resource,
       refOf(resource, object),
-      (store) => store.create(resource, object, this.#manager) as unknown as T,
+      (store) => store.create(resource, object, this.#manager, dryRun) as unknown as T,
     );
   }
 

@@ -376,15 +376,17 @@ describe("the deletion of a QuorateBackup", () => {
     assert.deepEqual((await idle.backup("kv-1")).metadata.finalizers, [FILE_FINALIZER]);
     await idle.person.delete(QUORATE_BACKUP, at("kv-1"));
     assert.equal((await deleted(idle)).gone, true);
-    const ending = await complete();
-    const namespace = { namespace: null, name: NAMESPACE };
-    await ending.person.mergePatch(NAMESPACES, namespace, {
-      metadata: { finalizers: ["test/held"] },
-    });
-    await ending.person.delete(NAMESPACES, namespace);
-    await ending.person.delete(QUORATE_BACKUP, at("kv-1"));
-    await deleted(ending);
-    assert.equal((await deleted(ending)).gone, true);
-    assert.equal(await ending.job("kv-1-delete"), null);
+    for (const goesFirst of [false, true]) {
+      const ending = await complete();
+      const namespace = { namespace: null, name: NAMESPACE };
+      const metadata = { finalizers: ["test/held"] };
+      await ending.person.mergePatch(NAMESPACES, namespace, { metadata });
+      await ending.person.delete(NAMESPACES, namespace);
+      if (goesFirst) await ending.person.delete(QUORATE_BACKUP_STORE, at("s3"));
+      await ending.person.delete(QUORATE_BACKUP, at("kv-1"));
+      await deleted(ending);
+      assert.equal((await deleted(ending)).gone, true, `the store goes first: ${goesFirst}`);
+      assert.equal(await ending.job("kv-1-delete"), null);
+    }
   });
 });

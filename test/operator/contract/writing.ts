@@ -21,6 +21,15 @@ export const WRITING: Claims = {
     assert.equal(error.status, 409);
   },
 
+  "a dry run stores nothing, and is refused what would be": async ({ api, namespace }) => {
+    const dryRun = true;
+    await api.create(CONFIG_MAP, configMap(namespace, "a"), { dryRun });
+    assert.equal(await api.get(CONFIG_MAP, { namespace, name: "a" }), null);
+    await api.create(CONFIG_MAP, configMap(namespace, "a"));
+    const again = api.create(CONFIG_MAP, configMap(namespace, "a"), { dryRun });
+    await rejects(again, "alreadyExists");
+  },
+
   "nothing is created in a namespace that is not there": async ({ api }) => {
     await rejects(
       api.create(CONFIG_MAP, configMap("no-such-namespace", "a")),

@@ -114,7 +114,7 @@ export class Store {
     else this.#replace(entry, next);
   }
 
-  create(resource: Resource, object: KubeObject, manager: string): Stored {
+  create(resource: Resource, object: KubeObject, manager: string, dryRun = false): Stored {
     const kind = this.#kind(resource);
     const made = copyOf(object) as Stored;
     const { metadata } = made;
@@ -133,6 +133,7 @@ export class Store {
       throw new KubeError("alreadyExists", text, { status: 409, object: metadata.name });
     }
     if (kind.status) delete made.status;
+    if (dryRun) return made;
     const entry = this.#insert(kind, made);
     ownChanges(kind, {}, entry.object as unknown as Tree, entry.managers, `${manager}/Update`);
     return entry.object;
