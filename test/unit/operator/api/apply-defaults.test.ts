@@ -20,6 +20,7 @@ describe("withDefaults", () => {
     assert.deepEqual(spec.tls, {
       client: { mode: "Mutual", issuer: { operatorCA: {} } },
       peer: { issuer: { operatorCA: {} } },
+      authorityOverlap: "24h",
     });
     assert.equal(spec.storage.accessMode, "ReadWriteOncePod");
     assert.deepEqual(spec.storage.retention, { onScaleIn: "Delete", onDelete: "Retain" });
@@ -61,7 +62,7 @@ describe("withDefaults", () => {
 
   it("what one of several stands for is not kept in the object", () => {
     const kept = fillIn(CLUSTER_SPEC, { ...SMALLEST, tls: {} }, "kept");
-    assert.deepEqual(kept["tls"], { client: { mode: "Mutual" } });
+    assert.deepEqual(kept["tls"], { client: { mode: "Mutual" }, authorityOverlap: "24h" });
   });
 });
 
