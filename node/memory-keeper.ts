@@ -37,7 +37,7 @@ const GROWTH_BYTES_MIN_QUIET = 8 * MIB;
 /** Collections take at most one part in so many of the time. */
 const TIME_PARTS = 20;
 /** And at most one part in so many of an election timeout at once. */
-const ELECTION_PARTS = 3;
+const ELECTION_PARTS = 2;
 /** What a collection takes beside its two passes over what lives, and what those take while nothing else was measured. */
 const FIXED_MS = 30;
 const MS_PER_MIB = 1.5;
