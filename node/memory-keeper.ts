@@ -2,7 +2,8 @@
  * Gives memory back when load ends. V8 keeps the pages of garbage that it collected in a pool, and garbage that nothing forces
  * it to collect: after a burst that is more than all live data. Only a collection that is told to reduce memory empties the
  * pool, and V8 orders one by itself a quarter of a minute after the last request, or never. It stops the loop, so it comes when
- * nobody waits, and only while it stays short beside an election timeout.
+ * nobody waits, and only while it stays short beside an election timeout. Few writes a second leave the loop idle as well, and
+ * each would wait: while there are any, it takes more to be worth it.
  */
 import { performance } from "node:perf_hooks";
 
@@ -18,6 +19,8 @@ export interface ProcessMemory {
   heapBytes(): number;
   /** The part of the time since the last call in which the loop worked, 0 to 1. */
   busy(): number;
+  /** Writes that were applied since the last call. */
+  writes(): number;
   /** Collects garbage and returns pages to the system, while the loop stands. */
   collect(): void;
 }
@@ -34,6 +37,8 @@ const QUIET_MAX = 0.02;
 /** Less is not worth stopping for: the young generation alone takes two thirds of it, soon again where somebody is served. */
 const GROWTH_BYTES_MIN = 24 * MIB;
 const GROWTH_BYTES_MIN_QUIET = 8 * MIB;
+/** What only a burst before these writes leaves. */
+const GROWTH_BYTES_MIN_WRITES = 96 * MIB;
 /** Collections take at most one part in so many of the time. */
 const TIME_PARTS = 20;
 /** And at most one part in so many of an election timeout at once. */
@@ -50,6 +55,7 @@ export class MemoryKeeper {
   readonly #memory: ProcessMemory;
   readonly #pauseMsMax: number;
   #idleTicks = 0;
+  #ticksWithoutWrites = 0;
   /** Resident bytes after the last collection. */
   #floorBytes = 0;
   #notBefore: number;
@@ -69,11 +75,11 @@ export class MemoryKeeper {
     const memory = this.#memory;
     const busy = memory.busy();
     this.#idleTicks = busy > IDLE_MAX ? 0 : this.#idleTicks + 1;
+    this.#ticksWithoutWrites = memory.writes() > 0 ? 0 : this.#ticksWithoutWrites + 1;
     if (this.#idleTicks < IDLE_TICKS) return false;
     const began = memory.now();
     if (began < this.#notBefore) return false;
-    const growth = busy > QUIET_MAX ? GROWTH_BYTES_MIN : GROWTH_BYTES_MIN_QUIET;
-    if (memory.residentBytes() < this.#floorBytes + growth) return false;
+    if (memory.residentBytes() < this.#floorBytes + this.#growthMin(busy)) return false;
     const heapMiB = memory.heapBytes() / MIB;
     this.#slowdown = Math.max(1, this.#slowdown * FORGETTING_OTHERS);
     if ((FIXED_MS + heapMiB * this.#msPerMiB) * this.#slowdown > this.#pauseMsMax) {
@@ -92,16 +98,25 @@ export class MemoryKeeper {
     memory.busy();
     return true;
   }
+
+  #growthMin(busy: number): number {
+    if (this.#ticksWithoutWrites < IDLE_TICKS) return GROWTH_BYTES_MIN_WRITES;
+    return busy > QUIET_MAX ? GROWTH_BYTES_MIN : GROWTH_BYTES_MIN_QUIET;
+  }
 }
 
 /**
  * This process; null where V8's collector was not exposed (`--expose-gc`: `main.ts` sets it). `forget` lets go of what only
- * load needs, before each collection.
+ * load needs, before each collection; `writes` counts those applied so far.
  */
-export function processMemory(forget: () => void = () => {}): ProcessMemory | null {
+export function processMemory(
+  forget: () => void = () => {},
+  writes: () => number = () => 0,
+): ProcessMemory | null {
   const { gc } = globalThis;
   if (gc === undefined) return null;
   let last = performance.eventLoopUtilization();
+  let lastWrites = writes();
   return {
     now: () => performance.now(),
     processorMs: () => {
@@ -115,6 +130,11 @@ export function processMemory(forget: () => void = () => {}): ProcessMemory | nu
       const { utilization } = performance.eventLoopUtilization(current, last);
       last = current;
       return utilization;
+    },
+    writes: () => {
+      const before = lastWrites;
+      lastWrites = writes();
+      return lastWrites - before;
     },
     collect: () => {
       forget();

@@ -296,11 +296,12 @@ function errorHandler(options: ServeOptions): (error: unknown, where: string) =>
 }
 
 function keepMemory(member: Member): NodeJS.Timeout | undefined {
-  const memory = processMemory(() => {
+  const forget = (): void => {
     member.trimLogCache(IDLE_LOG_CACHE_BYTES);
     dropFreeSegments();
     dropGatherBuffers();
-  });
+  };
+  const memory = processMemory(forget, () => member.machine.appliedIndex);
   if (memory === null) return undefined;
   const keeper = new MemoryKeeper(memory, member.config.electionMs);
   return setInterval(() => keeper.tick(), KEEPER_TICK_MS);

@@ -78,7 +78,9 @@ function rescue({ sandbox, chaos }: Scene): void {
   const survivor = /with survivor (\S+) /.exec(lost?.message ?? "")?.[1];
   if (lost?.status !== "True" || survivor === undefined) return;
   const all = api.store.all(QUORATE_TASK) as unknown as QuorateTask[];
-  if (all.some(({ status }) => !["Complete", "Failed"].includes(status?.phase ?? ""))) return;
+  // What others asked for may wait for the very quorum.
+  const rescues = all.filter(({ spec }) => spec.recoverQuorum !== undefined);
+  if (rescues.some(({ status }) => !["Complete", "Failed"].includes(status?.phase ?? ""))) return;
   const name = `rescue-${all.length}-${sandbox.time.now()}`;
   chaos.note(`${name}: ${survivor} goes on`);
   sandbox.task(name, { recoverQuorum: { survivor, acknowledgeDataLoss: true } });

@@ -11,6 +11,7 @@ const ELECTION_MS = 1000;
 class World implements ProcessMemory {
   time = 0;
   load = 0;
+  writesEach = 0;
   liveMiB = 40;
   garbageMiB = 60;
   msPerMiB = 1;
@@ -38,6 +39,10 @@ class World implements ProcessMemory {
 
   busy(): number {
     return this.load;
+  }
+
+  writes(): number {
+    return this.writesEach;
   }
 
   collect(): void {
@@ -100,6 +105,20 @@ describe("the memory keeper", () => {
     world.garbageMiB = 20;
     assert.equal(world.ticks(1000), 0);
     world.garbageMiB = 30;
+    assert.equal(world.ticks(1000), 1);
+  });
+
+  it("lets few writes a second wait only for what a burst before them left", () => {
+    const world = started();
+    world.load = 0.01;
+    world.writesEach = 1;
+    world.garbageMiB = 90;
+    assert.equal(world.ticks(1000), 0);
+    world.writesEach = 0;
+    assert.equal(world.ticks(1), 0, "one tick without a write is not their end");
+    assert.equal(world.ticks(1), 1);
+    world.writesEach = 1;
+    world.garbageMiB = 100;
     assert.equal(world.ticks(1000), 1);
   });
 
