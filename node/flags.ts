@@ -122,7 +122,7 @@ const BUDGETS: readonly Flag[] = [
     "writes not yet in the store; beyond it: too many requests",
   ),
   flag("raft-cache-bytes", "integer", "8388608", "log entries kept in memory"),
-  flag("value-cache-bytes", "integer", "16777216", "newest values kept in memory"),
+  flag("value-cache-bytes", "integer", "8388608", "newest values kept in memory"),
   flag(
     "response-budget-bytes",
     "integer",

@@ -25,7 +25,7 @@ export interface ProcessMemory {
   collect(): void;
 }
 
-export const KEEPER_TICK_MS = 250;
+export const KEEPER_TICK_MS = 125;
 const MIB = 1024 * 1024;
 /** Above it somebody is being served. */
 const IDLE_MAX = 0.1;
@@ -36,7 +36,7 @@ const START_MS = 10_000;
 const QUIET_MAX = 0.02;
 /** Less is not worth stopping for: the young generation alone takes two thirds of it, soon again where somebody is served. */
 const GROWTH_BYTES_MIN = 24 * MIB;
-const GROWTH_BYTES_MIN_QUIET = 8 * MIB;
+const GROWTH_BYTES_MIN_QUIET = 5 * MIB;
 /** What only a burst before these writes leaves. */
 const GROWTH_BYTES_MIN_WRITES = 96 * MIB;
 /** Collections take at most one part in so many of the time. */
@@ -47,9 +47,9 @@ const ELECTION_PARTS = 2;
 const FIXED_MS = 30;
 const MS_PER_MIB = 1.5;
 /** A measurement that was worse than usual is forgotten tick by tick: by half in twenty seconds. */
-const FORGETTING = 0.99;
+const FORGETTING = 0.995;
 /** And by half in four seconds, how much longer others that had the processor made it. */
-const FORGETTING_OTHERS = 0.96;
+const FORGETTING_OTHERS = 0.98;
 
 export class MemoryKeeper {
   readonly #memory: ProcessMemory;

@@ -93,9 +93,9 @@ describe("the memory keeper", () => {
   it("does not collect again until memory has grown", () => {
     const world = started();
     assert.equal(world.ticks(1000), 0);
-    world.garbageMiB = 7;
+    world.garbageMiB = 4;
     assert.equal(world.ticks(1000), 0);
-    world.garbageMiB = 9;
+    world.garbageMiB = 6;
     assert.equal(world.ticks(1000), 1);
   });
 
