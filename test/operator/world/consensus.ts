@@ -46,6 +46,8 @@ export class Lineage {
   term = 1;
   /** Id of the member that leads. */
   leader: string | null = null;
+  /** A person let one of its members go on without it: its disks are nobody's any more. */
+  isGivenUp = false;
   readonly #random: Prng;
 
   constructor(clusterId: string, seed: Seat, random: Prng) {

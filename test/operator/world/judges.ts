@@ -118,11 +118,12 @@ export class Judges {
     return lineage.leader !== null && this.#world.running(lineage).some((each) => each.pod === pod);
   }
 
-  /** I5: who lives there keeps its disk. */
+  /** I5: who lives there keeps its disk, unless a person gave up the cluster that it is of, learners that run on included. */
   onDeleteClaim(claim: string, uid: string | undefined): void {
     const pod = claim.slice("data-".length);
     const disk = uid === undefined ? undefined : this.#world.disks.get(uid);
     for (const lineage of this.#world.lineages.values()) {
+      if (lineage.isGivenUp) continue;
       const seat = lineage.seats.find(({ url }) => url === this.#url(pod));
       if (seat === undefined || this.#world.running(lineage).length === 0) continue;
       if (disk === undefined || disk.identity === null || idOf(disk) === seat.id)

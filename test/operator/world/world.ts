@@ -348,6 +348,7 @@ export class World {
     const lineage = new Lineage(clusterId, seat, this.random.fork(clusterId));
     lineage.entries.unshift(...(before?.entries.slice(0, disk.index) ?? []));
     this.lineages.set(clusterId, lineage);
+    if (before !== null) before.isGivenUp = true;
     this.onForceNew(lineage.writes);
     disk.identity = identityOf(clusterId, id, incarnation, nonce);
     disk.index = lineage.entries.length;
