@@ -1,7 +1,7 @@
 /** What the controllers of backups share: how they are called, what they are given, how a status is written. */
-import { isDeepStrictEqual } from "node:util";
 import { apiVersion } from "../api/resources.ts";
 import type { KubeApi, KubeObject, ObjectRef, Recorder, Resource } from "../kube/api.ts";
+import { isSameJson } from "../cluster/json.ts";
 import type { BackupGauges } from "../context.ts";
 import type { TransferImage } from "./job.ts";
 
@@ -33,7 +33,7 @@ export async function tellStatus(
   object: KubeObject & { readonly status?: object },
   status: object,
 ): Promise<boolean> {
-  if (isDeepStrictEqual(plain(status), plain(object.status ?? {}))) return false;
+  if (isSameJson(status, object.status ?? {})) return false;
   const { name, namespace } = object.metadata;
   const told: KubeObject & { readonly status: object } = {
     apiVersion: apiVersion(resource),
@@ -43,9 +43,4 @@ export async function tellStatus(
   };
   await kube.applyStatus(resource, told);
   return true;
-}
-
-/** As JSON would give it back. */
-function plain(value: object): unknown {
-  return JSON.parse(JSON.stringify(value));
 }

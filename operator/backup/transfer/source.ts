@@ -7,6 +7,7 @@ import {
   type SnapshotPiece,
   type StatusResponse,
 } from "../../../src/client/client.ts";
+import { parsePasswords } from "../../cluster/operation/auth.ts";
 import { openAsRoot } from "../../member-admin.ts";
 import { TransferError } from "./result.ts";
 
@@ -96,8 +97,7 @@ async function openClient({ endpoints, tlsDir, passwordsFile }: SourceOptions): 
 
 function readPasswords(path: string | null): readonly string[] {
   if (path === null || !existsSync(path)) return [];
-  const noted: unknown = JSON.parse(readFileSync(path, "utf8"));
-  return Array.isArray(noted) ? noted.filter((each) => typeof each === "string") : [];
+  return parsePasswords(readFileSync(path, "utf8"));
 }
 
 async function* bytesOf(

@@ -45,11 +45,16 @@ export function rootPasswords(
 function notedPasswords(secrets: ReadonlyMap<string, Secret>, cluster: string): readonly string[] {
   const text = textOf(secrets.get(clusterNames(cluster).operatorAuth), PASSWORDS_KEY);
   try {
-    const noted: unknown = JSON.parse(text ?? "[]");
-    return Array.isArray(noted) ? noted.filter((each) => typeof each === "string") : [];
+    return parsePasswords(text ?? "[]");
   } catch {
     return [];
   }
+}
+
+/** What stands below `PASSWORDS_KEY`; throws a SyntaxError where it is no JSON. */
+export function parsePasswords(text: string): readonly string[] {
+  const noted: unknown = JSON.parse(text);
+  return Array.isArray(noted) ? noted.filter((each) => typeof each === "string") : [];
 }
 
 /** What keeps authentication from being turned on; null: nothing. */
