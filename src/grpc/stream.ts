@@ -2,6 +2,7 @@
  * The sending half of one HTTP/2 stream, and its windows. What may leave at once is written straight into the connection's
  * output; what may not waits here, in order: header block, DATA, trailers.
  */
+import { present } from "../base/assert.ts";
 import {
   ErrorCode,
   FRAME_HEADER_BYTES,
@@ -12,6 +13,7 @@ import {
 } from "./frame.ts";
 import type { OutputBuffer } from "./output.ts";
 import { HEADERS_FRAME, TRAILERS_OK_FRAME } from "./reply-blocks.ts";
+import { PREFIX_BYTES, SendQueue } from "./send-queue.ts";
 
 /** Who lives on a stream: a gRPC call or an HTTP exchange. */
 export interface StreamConsumer {
@@ -43,7 +45,6 @@ export interface StreamHost {
   onFinished(stream: Stream, reset: ErrorCode | null): void;
 }
 
-const PREFIX_BYTES = 5;
 /** Bytes from which on an owned part is linked into the output instead of copied. */
 const LINK_BYTES_MIN = 4_096;
 
@@ -66,12 +67,8 @@ export class Stream {
   /** Our END_STREAM was written, or the stream was reset or lost: nothing may be written any more. */
   gone = false;
   headersSent = false;
-  /** Bytes accepted and not yet written. */
-  queuedBytes = 0;
-  #queue: Uint8Array[] | null = null;
-  #queueHead = 0;
-  /** Bytes of the queue's first part already written. */
-  #partOffset = 0;
+  /** Null where nothing waits. */
+  #queue: SendQueue | null = null;
   #source: (() => Uint8Array | null) | null = null;
   /** Bytes that the source has still to give; at 0 it is not asked again, so that the end never waits for window. */
   #sourceBytes = 0;
@@ -83,6 +80,11 @@ export class Stream {
     this.id = id;
     this.sendWindow = sendWindow;
     this.remoteEnded = remoteEnded;
+  }
+
+  /** Bytes accepted and not yet written. */
+  get queuedBytes(): number {
+    return this.#queue?.bytes ?? 0;
   }
 
   /** A unary reply in one: HEADERS, DATA, trailers. `message` is borrowed. */
@@ -125,11 +127,9 @@ export class Stream {
       this.host.onWrote();
       return;
     }
-    const part = Buffer.allocUnsafeSlow(PREFIX_BYTES + length);
-    part[0] = 0;
-    writeUint32(part, 1, length);
-    part.set(message, PREFIX_BYTES);
-    this.writeBody(part);
+    this.#queue ??= new SendQueue();
+    this.#queue.pushMessage(message);
+    this.#onQueued(PREFIX_BYTES + length);
   }
 
   /** One message of `size` bytes whose parts are asked for as there is room; then the stream ends with OK. */
@@ -155,12 +155,10 @@ export class Stream {
 
   /** Raw DATA, owned from now on. */
   writeBody(owned: Uint8Array): void {
-    if (this.gone) return;
-    this.#queue ??= [];
+    if (this.gone || owned.length === 0) return;
+    this.#queue ??= new SendQueue();
     this.#queue.push(owned);
-    this.queuedBytes += owned.length;
-    this.host.onQueued(owned.length);
-    if (!this.pump(Number.POSITIVE_INFINITY)) this.host.onBlocked(this);
+    this.#onQueued(owned.length);
   }
 
   /** Ends the stream, after what is queued, with this block of trailers ("data": with an empty DATA frame). */
@@ -182,7 +180,6 @@ export class Stream {
   drop(): void {
     this.gone = true;
     this.host.onQueued(-this.queuedBytes);
-    this.queuedBytes = 0;
     this.#queue = null;
     this.#source = null;
     this.#ending = null;
@@ -200,81 +197,63 @@ export class Stream {
   pump(quantum: number): boolean {
     let written = 0;
     while (!this.gone) {
-      const part = this.#nextPart();
-      if (part === null) {
+      const piece = this.#nextPiece();
+      if (piece === 0) {
         if (this.#source !== null) return false;
         if (this.#ending !== null) this.#writeEnding(this.#ending);
         break;
       }
       if (written >= quantum) return false;
-      const count = Math.min(
-        part.length - this.#partOffset,
-        this.sendWindow,
-        this.host.sendWindow,
-        this.host.frameBytesMax,
-      );
+      const count = Math.min(piece, this.sendWindow, this.host.sendWindow, this.host.frameBytesMax);
       if (count <= 0 || this.host.congested) return false;
-      this.#writeFrame(part, count);
+      this.#writeFrame(count);
       written += count;
     }
     return true;
   }
 
-  /** The part to go on with; asks the source for another only while there is room for it. Null if there is none now. */
-  #nextPart(): Uint8Array | null {
-    const part = this.#queue?.[this.#queueHead];
-    if (part !== undefined) return part;
-    if (this.#source === null) return null;
-    if (this.sendWindow <= 0 || this.host.sendWindow <= 0 || this.host.congested) return null;
-    const next = this.#source();
-    if (next === null) {
-      this.#source = null;
-      return null;
+  #onQueued(bytes: number): void {
+    this.host.onQueued(bytes);
+    if (!this.pump(Number.POSITIVE_INFINITY)) this.host.onBlocked(this);
+  }
+
+  /** Bytes to go on with; asks the source for more only while there is room for it. 0 if there are none now. */
+  #nextPiece(): number {
+    let piece = this.#queue?.pieceBytes ?? 0;
+    while (piece === 0 && this.#source !== null) {
+      if (this.sendWindow <= 0 || this.host.sendWindow <= 0 || this.host.congested) return 0;
+      const next = this.#source();
+      if (next === null) {
+        this.#source = null;
+        return 0;
+      }
+      piece = next.length;
+      this.#sourceBytes -= piece;
+      if (this.#sourceBytes <= 0) this.#source = null;
+      if (piece === 0) continue;
+      this.#queue ??= new SendQueue();
+      this.#queue.push(next);
+      this.host.onQueued(piece);
     }
-    this.#queue ??= [];
-    this.#queue.push(next);
-    this.queuedBytes += next.length;
-    this.host.onQueued(next.length);
-    this.#sourceBytes -= next.length;
-    if (this.#sourceBytes <= 0) this.#source = null;
-    return next.length > 0 ? next : this.#skipEmpty();
+    return piece;
   }
 
-  #skipEmpty(): Uint8Array | null {
-    this.#advance();
-    return this.#nextPart();
-  }
-
-  /** One DATA frame of `count` bytes of the first part. */
-  #writeFrame(part: Uint8Array, count: number): void {
+  /** One DATA frame of the next `count` bytes that wait. */
+  #writeFrame(count: number): void {
     const { host } = this;
     const { output } = host;
-    const from = this.#partOffset;
+    const queue = present(this.#queue, "something waits");
     const linked = count >= LINK_BYTES_MIN;
     const at = output.reserve(FRAME_HEADER_BYTES + (linked ? 0 : count));
     writeFrameHeader(output.bytes, at, count, FrameType.data, 0, this.id);
-    const piece = part.subarray(from, from + count);
+    const piece = queue.take(count);
     if (linked) output.append(piece);
     else output.bytes.set(piece, at + FRAME_HEADER_BYTES);
+    if (queue.bytes === 0) this.#queue = null;
     this.sendWindow -= count;
     host.sendWindow -= count;
-    this.queuedBytes -= count;
-    this.#partOffset = from + count;
-    if (this.#partOffset === part.length) this.#advance();
     host.onQueued(-count);
     host.onWrote();
-  }
-
-  #advance(): void {
-    this.#partOffset = 0;
-    this.#queueHead++;
-    if (this.#queue !== null && this.#queueHead === this.#queue.length) {
-      this.#queue = null;
-      this.#queueHead = 0;
-    } else if (this.#queue !== null && this.#queueHead >= 64) {
-      this.#queue = this.#queue.slice(this.#queueHead);
-      this.#queueHead = 0;
-    }
   }
 
   #maySend(size: number): boolean {
