@@ -8,10 +8,13 @@ import { fileURLToPath } from "node:url";
 const OLDEST = 24;
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 
-/** `folder` holds main.ts, or below dist the main.js that was built from it; `name` is what it calls itself. */
+/**
+ * `folder` holds main.ts, or below dist the main.js that was built from it; `name` is what it calls itself. In a checkout, which
+ * has both after a build, the sources are what counts.
+ */
 export async function launch(name, folder) {
-  const built = join(root, "dist", folder, "main.js");
-  const main = existsSync(built) ? built : join(root, folder, "main.ts");
+  const source = join(root, folder, "main.ts");
+  const main = existsSync(source) ? source : join(root, "dist", folder, "main.js");
   if (Number(process.versions.node.split(".")[0]) >= OLDEST) {
     process.argv[1] = main;
     await import(main);
