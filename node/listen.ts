@@ -14,7 +14,8 @@ interface Place {
 
 /**
  * Listens on all of them. An address that is named with and without TLS serves both, so that clients can change over one by
- * one. Rejects with "configuration" where an address is taken.
+ * one; so does each with TLS where the settings of this side allow plaintext. Rejects with "configuration" where an address
+ * is taken.
  */
 export async function listenAll(
   server: GrpcServer,
@@ -25,7 +26,8 @@ export async function listenAll(
   for (const { at, shown, secure, plain } of placesOf(urls)) {
     if ("path" in at) removeSocket(at.path);
     try {
-      await server.listen(at, secure ? credentials.termsFor(server, plain) : null);
+      const plaintextToo = plain || credentials.settings.plaintextToo;
+      await server.listen(at, secure ? credentials.termsFor(server, plaintextToo) : null);
     } catch (error) {
       if (error instanceof QuorateError) throw error;
       const reason = error instanceof Error && "code" in error ? String(error.code) : String(error);

@@ -137,6 +137,7 @@ function entriesOf(document: object): [name: string, value: unknown][] {
 }
 
 function tlsFlag(side: "client" | "peer", key: string): string {
+  if (key === "allow-plaintext") return `${side}-${key}`;
   if (key.startsWith("allowed-")) return `${side}-cert-${key}`;
   return side === "client" ? key : `peer-${key}`;
 }

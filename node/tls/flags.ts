@@ -73,5 +73,11 @@ function sideFlags(prefix: "" | "peer-"): Flag[] {
       `host names, one of which the certificate of ${whom} must be for`,
     ),
     flag(name("auto-tls"), "flag", "false", `a certificate made by the member itself, for ${whom}`),
+    flag(
+      peer ? "peer-allow-plaintext" : "client-allow-plaintext",
+      "flag",
+      "false",
+      `https URLs serve ${whom} without TLS as well: while a cluster moves to TLS, or back`,
+    ),
   ];
 }

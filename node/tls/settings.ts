@@ -31,6 +31,8 @@ export interface TlsSettings {
   readonly checkAddress: boolean;
   /** The member makes its own certificate for these hosts; null: it does not. */
   readonly selfSigned: { readonly hosts: readonly string[]; readonly years: number } | null;
+  /** Listeners with TLS also serve who comes without, for the time in which a cluster moves. */
+  readonly plaintextToo: boolean;
   readonly protocol: Protocol;
 }
 
@@ -70,6 +72,7 @@ export function readTlsSettings(
             years: read.atLeast("self-signed-cert-validity", 1),
           }
         : null,
+    plaintextToo: read.flag(`${side}-allow-plaintext`),
     protocol: readProtocol(read, side === "client" ? warnings : []),
   };
   refuseContradictions(read, settings, urls);
@@ -108,6 +111,11 @@ function refuseContradictions(read: Reader, settings: TlsSettings, urls: UrlsByF
       `--${prefix}client-cert-auth asks for certificates, but no URL of --${Object.keys(urls)[0]} has TLS: write https://`,
     );
   }
+  if (settings.plaintextToo && !all.some(isSecure)) {
+    refuse(
+      `--${side}-allow-plaintext is for URLs with TLS, but no URL of --${Object.keys(urls)[0]} has it: write https://, or remove the flag`,
+    );
+  }
   if (settings.allowedNames.length > 0 && settings.allowedHosts.length > 0)
     refuse(
       `--${side}-cert-allowed-cn and --${side}-cert-allowed-hostname exclude each other: remove one`,
@@ -137,6 +145,13 @@ function warn(read: Reader, settings: TlsSettings, urls: UrlsByFlag, warnings: s
   if (settings.pair !== null && plain.length > 0) {
     warnings.push(
       `${plain.map(toPlainUrl).join(", ")}: served without TLS, although --${prefix}cert-file is given`,
+    );
+  }
+  if (settings.plaintextToo) {
+    const secure = Object.values(urls).flat().filter(isSecure).map(toPlainUrl);
+    const unproven = settings.clientsMustProve ? ", where nobody is asked for a certificate" : "";
+    warnings.push(
+      `--${settings.side}-allow-plaintext: ${secure.join(", ")} served without TLS as well${unproven}`,
     );
   }
   if (read.flag(`${prefix}client-cert-auth`) && settings.trusted === null) {

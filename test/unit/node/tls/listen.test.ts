@@ -28,7 +28,11 @@ beforeEach(() => {
 afterEach(() => scene.close());
 
 async function listen(...urls: readonly string[]): Promise<void> {
-  const credentials = await scene.opened(scene.clientSettings());
+  await listenWith([], urls);
+}
+
+async function listenWith(flags: readonly string[], urls: readonly string[]): Promise<void> {
+  const credentials = await scene.opened(scene.clientSettings(...flags));
   await listenAll(
     server,
     "listen-client-urls",
@@ -61,6 +65,19 @@ describe("listenAll", () => {
     assert.equal(await get({ port: both }, true), "here");
     assert.equal(await get({ port: secure }, true), "here");
     await assert.rejects(get({ port: secure }, false));
+  });
+
+  it("serves every URL with TLS without it too, sockets as well, where plaintext is allowed", async () => {
+    const [port = 0] = await freePorts(1);
+    const socketPath = join(scene.folder, "c.sock");
+    await listenWith(
+      ["--client-allow-plaintext"],
+      [`https://127.0.0.1:${port}`, `unixs://${socketPath}`],
+    );
+    for (const secure of [false, true]) {
+      assert.equal(await get({ port }, secure), "here");
+      assert.equal(await get({ socketPath }, secure), "here");
+    }
   });
 
   it("serves sockets, with TLS and without, and takes the place of one that was left behind", async () => {

@@ -111,6 +111,46 @@ peer-transport-security:
     ]);
   });
 
+  it("allow plaintext on URLs with TLS, each side for itself, and warn of it", () => {
+    assert.equal(config(...LISTEN, ...PAIR).clientTls.plaintextToo, false);
+    const both = ["--listen-metrics-urls=https://h:3,http://h:4", "--trusted-ca-file=a"];
+    const of = config(...LISTEN, ...PAIR, ...both, "--client-allow-plaintext");
+    assert.deepEqual([of.clientTls.plaintextToo, of.peerTls.plaintextToo], [true, false]);
+    assert.deepEqual(of.warnings, [
+      "http://h:4: served without TLS, although --cert-file is given",
+      "--client-allow-plaintext: https://h:1, https://h:3 served without TLS as well, where nobody is asked for a certificate",
+    ]);
+    const peers = config(...PEER, ...PEER_PAIR, "--peer-allow-plaintext");
+    assert.deepEqual([peers.clientTls.plaintextToo, peers.peerTls.plaintextToo], [false, true]);
+    assert.deepEqual(peers.warnings, [
+      "--peer-allow-plaintext: https://h:2 served without TLS as well",
+    ]);
+    assert.ok(config(...PEER, "--peer-auto-tls", "--peer-allow-plaintext").peerTls.plaintextToo);
+  });
+
+  it("may allow plaintext from the environment, and from the sections of the file", () => {
+    const environment = {
+      QUORATE_CLIENT_ALLOW_PLAINTEXT: "true",
+      ETCD_LISTEN_CLIENT_URLS: "https://h:1",
+      ETCD_ADVERTISE_CLIENT_URLS: "http://h:1",
+      ETCD_CERT_FILE: "c",
+      ETCD_KEY_FILE: "k",
+    };
+    const of = buildConfig(readSettings({ args: [], environment, readFile: () => "" }));
+    assert.ok(of.clientTls.plaintextToo);
+    assert.deepEqual(of.advertiseClientUrls, ["http://h:1"]);
+    const side = "\n  cert-file: c\n  key-file: k\n  allow-plaintext: true\n";
+    const yaml = `
+listen-client-urls: https://h:1
+advertise-client-urls: https://h:1
+listen-peer-urls: https://h:2
+client-transport-security:${side}
+peer-transport-security:${side}`;
+    const args = ["--config-file=f"];
+    const file = buildConfig(readSettings({ args, environment: {}, readFile: () => yaml }));
+    assert.deepEqual([file.clientTls.plaintextToo, file.peerTls.plaintextToo], [true, true]);
+  });
+
   it("make certificates for the hosts that are listened on", () => {
     const { peerTls } = config(...PEER, "--peer-auto-tls", "--self-signed-cert-validity=3");
     assert.deepEqual(peerTls.selfSigned, { hosts: ["h"], years: 3 });
@@ -128,6 +168,12 @@ peer-transport-security:
     ],
     [["--listen-client-http-urls=unixs://s"], /--listen-client-http-urls: unixs:\/\/s needs/],
     [PEER, /--listen-peer-urls: https:\/\/h:2 needs --peer-cert-file/],
+    [["--client-allow-plaintext"], /no URL of --listen-client-urls has it: write https:\/\/, or/],
+    [
+      [...LISTEN, ...PAIR, "--peer-allow-plaintext"],
+      /--peer-allow-plaintext is for URLs with TLS, but no URL of --listen-peer-urls has it/,
+    ],
+    [[...PEER, "--peer-allow-plaintext"], /needs --peer-cert-file and --peer-key-file: add them/],
     [["--client-cert-auth"], /no URL of --listen-client-urls has TLS: write https/],
     [
       [...PEER, ...PEER_PAIR, "--peer-crl-file=l"],
