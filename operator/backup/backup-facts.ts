@@ -8,7 +8,8 @@ import type {
   QuorateBackupStore,
   QuorateCluster,
 } from "../api/gen/types.ts";
-import type { BackupIdentity, Place, TransferImage } from "./job.ts";
+import type { Place } from "../cluster/restore-port.ts";
+import type { BackupIdentity, TransferImage } from "./job.ts";
 import type { Job, JobPod } from "./objects.ts";
 
 export interface BackupFacts {

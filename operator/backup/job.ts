@@ -3,6 +3,7 @@ import type { DefaultedBackupSpec, DefaultedS3StoreSpec } from "../api/gen/types
 import { CLIENT_PORT, type ClusterKey, clusterNames } from "../cluster/names.ts";
 import { USER_ID } from "../cluster/component/layout.ts";
 import { PASSWORDS_KEY } from "../cluster/operation/auth.ts";
+import type { Place } from "../cluster/restore-port.ts";
 import type { OwnerReference } from "../kube/api.ts";
 import { BACKUP_LABEL, jobNameOf } from "./names.ts";
 import type { Job, Mount, PodSpec, Volume } from "./objects.ts";
@@ -15,11 +16,6 @@ export interface TransferImage {
   readonly pullPolicy: "IfNotPresent" | "Always" | "Never";
   readonly pullSecrets: readonly { readonly name: string }[];
 }
-
-/** Where a transfer reads or writes. */
-export type Place =
-  | { readonly kind: "s3"; readonly s3: DefaultedS3StoreSpec }
-  | { readonly kind: "claim"; readonly claimName: string };
 
 /** `app.kubernetes.io/name` of Jobs and their pods. */
 export const TRANSFER_NAME = "quorate-transfer";
@@ -36,7 +32,7 @@ const ATTEMPTS_AGAIN = 3;
 /** For taking back what is half uploaded. */
 const GRACE_SECONDS = 30;
 /** What streams needs the same for any size. */
-const MEMORY_LIMIT = "1Gi";
+export const MEMORY_LIMIT = "1Gi";
 /** Its result is in a status by then; where it is not, it is made again and tells it again. */
 const KEPT_SECONDS = 86_400;
 /** Whoever deletes a file waits for nobody. */
@@ -239,6 +235,8 @@ export interface JobInput {
   readonly labels: Readonly<Record<string, string>>;
   /** Null: as much as its node has. */
   readonly memoryLimit: string | null;
+  /** After its end; a day unless given. */
+  readonly keptSeconds?: number;
   /** Of the pod's spec: where it may run. */
   readonly scheduling?: Readonly<Record<string, unknown>>;
 }
@@ -258,7 +256,7 @@ export function buildJob(input: JobInput): Job {
     spec: {
       activeDeadlineSeconds: deadlineSeconds,
       backoffLimit: ATTEMPTS_AGAIN,
-      ttlSecondsAfterFinished: KEPT_SECONDS,
+      ttlSecondsAfterFinished: input.keptSeconds ?? KEPT_SECONDS,
       podFailurePolicy: {
         rules: [
           // A node that goes away is nobody's failure.

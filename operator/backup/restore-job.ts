@@ -2,13 +2,12 @@
  * The Job that puts a snapshot on the volume of ordinal 0, for the operation that restores a cluster. It needs the volume to
  * itself: no pod of that ordinal may run. Made again with the same nonce it goes on where it was, or tells its result again.
  */
-import type { RestoreWork } from "../cluster/restore-port.ts";
+import type { Origin, RestoreWork } from "../cluster/restore-port.ts";
 import type { KubeApi, ObjectRef } from "../kube/api.ts";
 import { type Attached, type TransferImage, attachPlace, buildJob } from "./job.ts";
 import type { Job } from "./objects.ts";
 import { type JobOutcome, judgeJob } from "./outcome.ts";
 import { readJob } from "./reconcile-backup.ts";
-import type { Origin } from "./restore-source.ts";
 import type { FailureReason, RestoreResult } from "./transfer/result.ts";
 
 export interface RestoreJobInput extends RestoreWork {

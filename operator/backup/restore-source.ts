@@ -3,26 +3,9 @@ import { withBackupDefaults, withStoreDefaults } from "../api/apply-defaults.ts"
 import { PERSISTENT_VOLUME_CLAIM, QUORATE_BACKUP, QUORATE_BACKUP_STORE } from "../api/resources.ts";
 import type { QuorateBackup, QuorateBackupStore, RestoreSource } from "../api/gen/types.ts";
 import type { KubeApi, ObjectRef } from "../kube/api.ts";
-import { type Place, pathOf } from "./job.ts";
+import type { FoundOrigin } from "../cluster/restore-port.ts";
+import { pathOf } from "./job.ts";
 import { folderOf, snapshotKey } from "./layout.ts";
-
-/** A stored snapshot, found. */
-export interface Origin {
-  readonly place: Place;
-  /** In the bucket, or on the volume. */
-  readonly key: string;
-  /** Of the stored file, hexadecimal; null: nobody has said. */
-  readonly sha256: string | null;
-  /** Whether the restored cluster asks for the passwords of its time; null: not known before. */
-  readonly authEnabled: boolean | null;
-}
-
-export type FoundOrigin =
-  | { readonly kind: "found"; readonly origin: Origin }
-  /** It may come yet. `reason` is one word, `message` says what is missing. */
-  | { readonly kind: "missing"; readonly reason: string; readonly message: string }
-  /** It never will: another source has to be named. */
-  | { readonly kind: "refused"; readonly reason: string; readonly message: string };
 
 /** Reads live state only. Rejects as the API does. */
 export async function findOrigin(

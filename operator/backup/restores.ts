@@ -1,10 +1,25 @@
-/** What clusters ask: restores, each a Job on the volume of ordinal 0, and how their backups are. */
+/** What clusters ask: restores, each a Job on the volume of ordinal 0, what they read beforehand, and how their backups are. */
 import type { Observation } from "../api/conditions.ts";
 import { JOB, QUORATE_BACKUP_SCHEDULE } from "../api/resources.ts";
-import type { QuorateBackup, QuorateBackupSchedule, RestoreSource } from "../api/gen/types.ts";
-import type { RestoreOrder, RestorePort, RestoreProgress } from "../cluster/restore-port.ts";
-import { type KubeApi, KubeError, type ObjectRef } from "../kube/api.ts";
+import type {
+  DefaultedImageSpec,
+  QuorateBackup,
+  QuorateBackupSchedule,
+  RestoreSource,
+} from "../api/gen/types.ts";
+import type {
+  CheckOrder,
+  CheckProgress,
+  FoundOrigin,
+  Origin,
+  RestoreOrder,
+  RestorePort,
+  RestoreProgress,
+} from "../cluster/restore-port.ts";
+import type { KubeApi, ObjectRef } from "../kube/api.ts";
+import { buildCheckJob, readCheck } from "./check-job.ts";
 import { backupHealth } from "./health.ts";
+import type { TransferImage } from "./job.ts";
 import { buildRestoreJob, isLasting, leavesDataAlone, readRestore } from "./restore-job.ts";
 import { findOrigin } from "./restore-source.ts";
 
@@ -18,30 +33,48 @@ export class Restores implements RestorePort {
     this.#kube = kube;
   }
 
-  async progress(job: ObjectRef, source: RestoreSource): Promise<RestoreProgress> {
+  async progress(
+    job: ObjectRef,
+    source: RestoreSource,
+    origin: Origin | null,
+  ): Promise<RestoreProgress> {
     const outcome = await readRestore(this.#kube, job);
     if (outcome.kind === "failed") {
       const { reason } = outcome;
       return { ...outcome, harmless: leavesDataAlone(reason), lasting: isLasting(reason) };
     }
     if (outcome.kind !== "absent") return outcome;
-    const found = await findOrigin(this.#kube, job.namespace ?? "", source);
-    if (found.kind === "found") return { kind: "absent", obstacle: null };
-    const { reason, message } = found;
-    return { kind: "absent", obstacle: { reason, message, lasting: found.kind === "refused" } };
+    return { kind: "absent", source: await this.#find(job, source, origin) };
   }
 
-  async start(order: RestoreOrder): Promise<void> {
-    const { source, image, pull, ...rest } = order;
-    const found = await findOrigin(this.#kube, order.namespace, source);
-    if (found.kind !== "found") throw new KubeError("conflict", found.message);
-    const job = buildRestoreJob({
-      ...rest,
-      origin: found.origin,
-      image: { image, pullPolicy: pull.pullPolicy, pullSecrets: pull.pullSecrets ?? [] },
-      deadlineSeconds: DEADLINE_SECONDS,
-    });
+  async start({ pull, ...order }: RestoreOrder): Promise<void> {
+    const image = { image: order.image, ...pulled(pull) };
+    const job = buildRestoreJob({ ...order, image, deadlineSeconds: DEADLINE_SECONDS });
     await this.#kube.create(JOB, job);
+  }
+
+  async checked(
+    job: ObjectRef,
+    source: RestoreSource,
+    origin: Origin | null,
+  ): Promise<CheckProgress> {
+    const check = await readCheck(this.#kube, job);
+    return check ?? { kind: "absent", source: await this.#find(job, source, origin) };
+  }
+
+  async check({ pull, ...order }: CheckOrder): Promise<void> {
+    const image = { image: order.image, ...pulled(pull) };
+    const job = buildCheckJob({ ...order, image, deadlineSeconds: DEADLINE_SECONDS });
+    await this.#kube.create(JOB, job);
+  }
+
+  async #find(
+    { namespace }: ObjectRef,
+    source: RestoreSource,
+    origin: Origin | null,
+  ): Promise<FoundOrigin> {
+    if (origin !== null) return { kind: "found", origin };
+    return await findOrigin(this.#kube, namespace ?? "", source);
   }
 
   async health(
@@ -61,4 +94,11 @@ export class Restores implements RestorePort {
   async drop(job: ObjectRef): Promise<void> {
     await this.#kube.delete(JOB, job, { propagation: "Background" });
   }
+}
+
+function pulled({
+  pullPolicy,
+  pullSecrets = [],
+}: DefaultedImageSpec): Omit<TransferImage, "image"> {
+  return { pullPolicy, pullSecrets };
 }

@@ -34,7 +34,7 @@ import { JOURNAL_KEY, JOURNAL_REVISION, type Observer, readBootFiles } from "./o
 import type { RestorePort } from "./restore-port.ts";
 import { clusterNames } from "./names.ts";
 import type { ConfigMap, Secret, StatefulSet } from "./objects.ts";
-import { performRestore } from "./restoring.ts";
+import { type RestoreAction, performRestore } from "./restoring.ts";
 import { taskStatus } from "./task-status.ts";
 
 interface Actor {
@@ -72,6 +72,12 @@ export async function act(
     case "deleteOwned":
     case "deleteTask":
       return await actDestructively(actor, action);
+    case "createClaim":
+    case "checkJob":
+    case "deleteCheckJob":
+    case "restoreJob":
+    case "deleteRestoreJob":
+      return await performRestore(kube, actor.restores, facts, action);
     default:
       return await actOnObjects(actor, action);
   }
@@ -203,10 +209,13 @@ function changed(what: string): KubeError {
   return new KubeError("conflict", `${what} has changed since it was read`);
 }
 
-type ObjectAction = Exclude<Action, MemberAction | Destructive | { kind: "wait" | "settled" }>;
+type ObjectAction = Exclude<
+  Action,
+  MemberAction | Destructive | RestoreAction | { kind: "wait" | "settled" }
+>;
 
 async function actOnObjects(actor: Actor, action: ObjectAction): Promise<void> {
-  const { kube, facts, restores } = actor;
+  const { kube, facts } = actor;
   switch (action.kind) {
     case "journal":
       return await writeJournal(actor, action.document);
@@ -218,10 +227,6 @@ async function actOnObjects(actor: Actor, action: ObjectAction): Promise<void> {
         await kube.apply(resource, object);
       }
       return;
-    case "createClaim":
-    case "restoreJob":
-    case "deleteRestoreJob":
-      return await performRestore(kube, restores, facts, action);
     case "makeAuthority": {
       await kube.create(SECRET, madeAuthority(facts).object);
       return;

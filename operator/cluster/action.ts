@@ -3,6 +3,7 @@ import type { RaisedAlarm } from "../admin.ts";
 import type { KubeObject, Resource } from "../kube/api.ts";
 import type { Leaf } from "./certificates.ts";
 import type { Journal } from "./journal.ts";
+import type { Origin } from "./restore-port.ts";
 
 export interface AppliedObject {
   readonly resource: Resource;
@@ -23,7 +24,10 @@ export type Action =
     }
   /** Of the pod of this ordinal, before there is one. */
   | { readonly kind: "createClaim"; readonly ordinal: number }
-  | { readonly kind: "restoreJob" }
+  /** Reads a restore's source through, while the members serve; and is not needed any more. */
+  | { readonly kind: "checkJob"; readonly origin: Origin }
+  | { readonly kind: "deleteCheckJob" }
+  | { readonly kind: "restoreJob"; readonly origin: Origin }
   /** It has ended, and nobody knows with what. */
   | { readonly kind: "deleteRestoreJob" }
   /** The operator's authority for this cluster. */

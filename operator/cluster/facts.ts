@@ -5,7 +5,7 @@ import type { Observation } from "../api/conditions.ts";
 import type { QuorateBackup, QuorateCluster, QuorateTask } from "../api/gen/types.ts";
 import type { KubeObject } from "../kube/api.ts";
 import type { Journal } from "./journal.ts";
-import type { RestoreProgress } from "./restore-port.ts";
+import type { CheckProgress, RestoreProgress } from "./restore-port.ts";
 import type { Claim, Pod, Secret, StatefulSet } from "./objects.ts";
 
 /** An answer, or why there is none. */
@@ -68,8 +68,10 @@ export interface Facts {
   readonly expandable: ReadonlyMap<string, boolean>;
   /** Of the members' histories at the revision of a comparison under way, by pod. */
   readonly hashes: ReadonlyMap<string, Read<HistoryHash>>;
-  /** Of the restore under way; null without one. */
+  /** Of the restore under way; null without one, and as long as its source is being checked. */
   readonly restore: RestoreProgress | null;
+  /** Of that check; null without one. */
+  readonly check: CheckProgress | null;
   /** By node, as far as nodes can be read. */
   readonly zones: ReadonlyMap<string, string>;
   /** Secrets of the cluster and those that its spec names, by name. */

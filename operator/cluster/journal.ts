@@ -6,6 +6,7 @@ import type { BootFile } from "../../src/api/boot.ts";
 import { withDefaults } from "../api/apply-defaults.ts";
 import type { DefaultedClusterSpec, RestoreSource } from "../api/gen/types.ts";
 import type { MemberReplacement } from "./operation/replace-reasons.ts";
+import type { Origin } from "./restore-port.ts";
 
 /** What was decided when the cluster was made and stays until the spec says otherwise. */
 export interface Latched {
@@ -148,6 +149,11 @@ export interface RotateAuthorityOperation extends OperationHead {
   readonly step: AuthorityTurn;
 }
 
+/** `refusal`: why nothing is restored; null: the source is sound. */
+export interface RestoreVerdict {
+  readonly refusal: string | null;
+}
+
 export interface RestoreOperation extends OperationHead {
   readonly type: "Restore";
   readonly source: RestoreSource;
@@ -159,6 +165,10 @@ export interface RestoreOperation extends OperationHead {
   readonly size: number;
   /** Of the disks of all but ordinal 0: a person has given them up. */
   readonly claimUids: readonly string[];
+  /** In place: where the source led when it was found, whatever becomes of the objects that led there; null: not found yet. */
+  readonly origin: Origin | null;
+  /** What the check of the source came to, before anything stopped; null: nothing yet, or nobody runs who would be stopped. */
+  readonly verdict: RestoreVerdict | null;
   /** What the Job told; null before it succeeded. */
   readonly restored: {
     readonly clusterId: string;
@@ -253,11 +263,15 @@ export function parseJournal(text: string): Journal {
   return completed(parsed as Journal);
 }
 
-/** An operator before this one did not know all the defaults. */
+/** An operator before this one did not know all the defaults, and checked no source. */
 function completed(journal: Journal): Journal {
   const spec = withDefaults(journal.adopted.spec);
-  return { ...journal, adopted: { ...journal.adopted, spec } };
+  const { operation } = journal;
+  const known = operation?.type === "Restore" ? { ...UNCHECKED, ...operation } : operation;
+  return { ...journal, operation: known, adopted: { ...journal.adopted, spec } };
 }
+
+const UNCHECKED: Pick<RestoreOperation, "origin" | "verdict"> = { origin: null, verdict: null };
 
 /** The journal with other contents, and one revision further. */
 export function revised(journal: Journal, changes: Partial<Journal>): Journal {

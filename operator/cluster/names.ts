@@ -62,6 +62,11 @@ export function restoreJobName(cluster: string, nonce: string): string {
   return `${cluster}-restore-${digestOf(nonce).slice(0, 8)}`;
 }
 
+/** And one that reads its source through before. */
+export function checkJobName(cluster: string, nonce: string): string {
+  return `${cluster}-check-${digestOf(nonce).slice(0, 8)}`;
+}
+
 /** The ordinal of a pod of this cluster; null for any other name. `kv-10` comes after `kv-9`: numbers, never text. */
 export function ordinalOf(cluster: string, pod: string): number | null {
   if (!pod.startsWith(`${cluster}-`)) return null;

@@ -37,6 +37,7 @@ import {
   CLIENT_PORT,
   CLUSTER_LABEL,
   PROBE_PORT,
+  checkJobName,
   claimOrdinalOf,
   clusterNames,
   ordinalOf,
@@ -44,7 +45,8 @@ import {
 } from "./names.ts";
 import type { Claim, ConfigMap, Node, Pod, Secret, StatefulSet } from "./objects.ts";
 import { rootPasswords } from "./operation/auth.ts";
-import type { RestorePorts, RestoreProgress } from "./restore-port.ts";
+import { isBeforeStop } from "./operation/restore.ts";
+import type { RestorePorts } from "./restore-port.ts";
 import { expandableClasses, strandedClaims } from "./volumes.ts";
 
 export interface Observer {
@@ -123,7 +125,7 @@ export async function observe(observer: Observer, cluster: QuorateCluster): Prom
     ...members,
     secrets,
     zones: nodes,
-    restore: await readRestore(observer, cluster, journal),
+    ...(await readRestore(observer, cluster, journal)),
     expandable: await expandableClasses(kube, [spec, specOf(cluster)], ownClaims),
     hashes: await askHashes(admin, journal, access.members),
     strandedClaims: await strandedClaims(kube, ownPods, ownClaims),
@@ -329,12 +331,19 @@ async function readRestore(
   { kube, restores }: Observer,
   { metadata }: QuorateCluster,
   journal: StoredJournal | null,
-): Promise<RestoreProgress | null> {
+): Promise<Pick<Facts, "restore" | "check">> {
   const operation = journal?.document.operation;
-  if (operation?.type !== "Restore" || operation.restored !== null) return null;
+  if (journal === null || operation?.type !== "Restore" || operation.restored !== null)
+    return { restore: null, check: null };
   const { name, namespace = "" } = metadata;
-  const job = { namespace, name: restoreJobName(name, operation.nonce) };
-  return await restores(kube).progress(job, operation.source);
+  const { nonce, source, origin } = operation;
+  const port = restores(kube);
+  if (isBeforeStop(journal.document, operation)) {
+    const job = { namespace, name: checkJobName(name, nonce) };
+    return { restore: null, check: await port.checked(job, source, origin) };
+  }
+  const job = { namespace, name: restoreJobName(name, nonce) };
+  return { restore: await port.progress(job, source, origin), check: null };
 }
 
 /** Only while members are compared: it reads all that they have. */

@@ -100,6 +100,8 @@ async function tell(
   const status = buildStatus(facts, view, action);
   if (action.kind === "wait" && isNews(cluster, action))
     recorder.event(cluster, action.stalled ? "Warning" : "Normal", action.reason, action.message);
+  if (action.kind === "taskStatus" && action.changes.phase === "Failed")
+    recorder.event(cluster, "Warning", "TaskFailed", `${action.task}: ${action.changes.message}`);
   for (const { reason, message } of complaints(cluster, status))
     recorder.event(cluster, "Warning", reason, message);
   if (isSameJson(status, cluster.status ?? {})) return;

@@ -1,17 +1,49 @@
 /** What a cluster asks of backups and restores; operator/backup answers it. */
 import type { Observation } from "../api/conditions.ts";
-import type { DefaultedImageSpec, QuorateBackup, RestoreSource } from "../api/gen/types.ts";
+import type {
+  DefaultedImageSpec,
+  DefaultedS3StoreSpec,
+  QuorateBackup,
+  RestoreSource,
+} from "../api/gen/types.ts";
 import type { KubeApi, ObjectRef, OwnerReference } from "../kube/api.ts";
 
-/** What the Job is and does, wherever its source and its image come from. */
-export interface RestoreWork {
+/** Where a transfer reads or writes. */
+export type Place =
+  | { readonly kind: "s3"; readonly s3: DefaultedS3StoreSpec }
+  | { readonly kind: "claim"; readonly claimName: string };
+
+/** A stored snapshot, found. */
+export interface Origin {
+  readonly place: Place;
+  /** In the bucket, or on the volume. */
+  readonly key: string;
+  /** Of the stored file, hexadecimal; null: nobody has said. */
+  readonly sha256: string | null;
+  /** Whether the restored cluster asks for the passwords of its time; null: not known before. */
+  readonly authEnabled: boolean | null;
+}
+
+export type FoundOrigin =
+  | { readonly kind: "found"; readonly origin: Origin }
+  /** It may come yet. `reason` is one word, `message` says what is missing. */
+  | { readonly kind: "missing"; readonly reason: string; readonly message: string }
+  /** It never will: another source has to be named. */
+  | { readonly kind: "refused"; readonly reason: string; readonly message: string };
+
+/** What a Job is, whatever it does. */
+export interface JobFrame {
   readonly namespace: string;
   /** Of the Job. */
   readonly name: string;
   readonly owner: OwnerReference;
   readonly labels: Readonly<Record<string, string>>;
-  /** Of the pod's spec, as the members' pods have it: a new volume is bound to where this one runs. */
+  /** Of the pod's spec: where it may run. */
   readonly scheduling: Readonly<Record<string, unknown>>;
+}
+
+/** What a restore's Job is and does, wherever its source and its image come from: a new volume is bound to where it runs. */
+export interface RestoreWork extends JobFrame {
   /** Claim of ordinal 0, and where its volume is mounted in members. */
   readonly claimName: string;
   readonly mountPath: string;
@@ -30,17 +62,31 @@ export interface RestoreWork {
   readonly incarnation: number;
 }
 
-/** Everything that has to be known to make the Job; made again from the journal at any time, and the same then. */
-export interface RestoreOrder extends RestoreWork {
-  readonly source: RestoreSource;
+/** What is read, and by which program. */
+export interface SourceOrder {
+  readonly origin: Origin;
   /** Of the members, with its tag. */
   readonly image: string;
   readonly pull: DefaultedImageSpec;
 }
 
+/** Everything that has to be known to make the Job; made again from the journal at any time, and the same then. */
+export interface RestoreOrder extends RestoreWork, SourceOrder {}
+
+/** Of the Job that reads the source through before anything stops, and writes nothing. */
+export interface CheckOrder extends JobFrame, SourceOrder {}
+
+export type CheckProgress =
+  /** No Job, or one that is leaving. */
+  | { readonly kind: "absent"; readonly source: FoundOrigin }
+  /** `note`: what it waits for, or how the last attempt failed; empty while there is nothing to say. */
+  | { readonly kind: "running"; readonly note: string }
+  | { readonly kind: "failed"; readonly message: string }
+  | { readonly kind: "sound" };
+
 export type RestoreProgress =
-  /** No Job yet. `obstacle`: why none can be made; `lasting`: another source has to be named. */
-  | { readonly kind: "absent"; readonly obstacle: RestoreObstacle | null }
+  /** No Job yet. */
+  | { readonly kind: "absent"; readonly source: FoundOrigin }
   | { readonly kind: "running"; readonly note: string }
   /** It has ended well, and nobody knows with what result: to be deleted, and made again. */
   | { readonly kind: "lost" }
@@ -57,12 +103,6 @@ export type RestoreProgress =
     }
   | { readonly kind: "succeeded"; readonly result: RestoredCluster };
 
-export interface RestoreObstacle {
-  readonly reason: string;
-  readonly message: string;
-  readonly lasting: boolean;
-}
-
 /** Ids in hexadecimal. */
 export interface RestoredCluster {
   readonly clusterId: string;
@@ -71,9 +111,13 @@ export interface RestoredCluster {
 }
 
 export interface RestorePort {
-  /** Reads live state only. */
-  progress(job: ObjectRef, source: RestoreSource): Promise<RestoreProgress>;
-  /** Creates the Job. Rejects where its source is not there any more. */
+  /** How far the check of a source is. Reads live state only; `origin`: where it is known to lead, which is not asked again. */
+  checked(job: ObjectRef, source: RestoreSource, origin: Origin | null): Promise<CheckProgress>;
+  /** Creates the Job of a check. */
+  check(order: CheckOrder): Promise<void>;
+  /** As `checked`, of the restore itself. */
+  progress(job: ObjectRef, source: RestoreSource, origin: Origin | null): Promise<RestoreProgress>;
+  /** Creates the Job. */
   start(order: RestoreOrder): Promise<void>;
   drop(job: ObjectRef): Promise<void>;
   /** Whether the cluster is backed up as its schedules promise. `backups`: all of it; `now`: milliseconds since 1970. */

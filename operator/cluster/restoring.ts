@@ -1,4 +1,4 @@
-/** What a restore has made and deleted: the disk of ordinal 0 and the Job that fills it. */
+/** What a restore has made and deleted: the Job that reads its source, the disk of ordinal 0 and the Job that fills it. */
 import { present, unreachable } from "../../src/base/assert.ts";
 import { PERSISTENT_VOLUME_CLAIM } from "../api/resources.ts";
 import type { PodTemplateSpec } from "../api/gen/types.ts";
@@ -9,14 +9,21 @@ import { ownerOf } from "./component/owned.ts";
 import { buildClaim, imageOf } from "./component/stateful-set.ts";
 import type { Facts } from "./facts.ts";
 import type { Journal, RestoreOperation } from "./journal.ts";
-import { claimName, labelsOf, podName, restoreJobName } from "./names.ts";
+import { checkJobName, claimName, labelsOf, podName, restoreJobName } from "./names.ts";
 import { incarnationOf } from "./operation/restore.ts";
-import type { RestoreOrder, RestorePort } from "./restore-port.ts";
+import type {
+  CheckOrder,
+  JobFrame,
+  Origin,
+  RestoreOrder,
+  RestorePort,
+  SourceOrder,
+} from "./restore-port.ts";
 import { peerUrlOf } from "./view.ts";
 
 export type RestoreAction = Extract<
   Action,
-  { kind: "createClaim" | "restoreJob" | "deleteRestoreJob" }
+  { kind: "createClaim" | "checkJob" | "deleteCheckJob" | "restoreJob" | "deleteRestoreJob" }
 >;
 
 export async function performRestore(
@@ -37,8 +44,12 @@ export async function performRestore(
       await kube.create(PERSISTENT_VOLUME_CLAIM, claim);
       return;
     }
+    case "checkJob":
+      return await restores.check(checkOrderOf(facts, document, operation, action.origin));
+    case "deleteCheckJob":
+      return await restores.drop({ namespace, name: checkJobName(name, operation.nonce) });
     case "restoreJob":
-      return await restores.start(orderOf(facts, document, operation));
+      return await restores.start(orderOf(facts, document, operation, action.origin));
     case "deleteRestoreJob":
       return await restores.drop({ namespace, name: restoreJobName(name, operation.nonce) });
     default:
@@ -56,25 +67,58 @@ const PLACEMENT = [
   "runtimeClassName",
 ] as const;
 
-function placementOf(template: PodTemplateSpec | undefined): RestoreOrder["scheduling"] {
+function placementOf(template: PodTemplateSpec | undefined): JobFrame["scheduling"] {
   const given: Readonly<Record<string, unknown>> = template?.spec ?? {};
   const said = PLACEMENT.filter((field) => given[field] !== undefined);
   return Object.fromEntries(said.map((field) => [field, given[field]]));
 }
 
-function orderOf(facts: Facts, journal: Journal, operation: RestoreOperation): RestoreOrder {
+/** On nodes that members may run on. Which pods may not be beside theirs says nothing: while it runs, theirs are there. */
+function checkPlacementOf(template: PodTemplateSpec | undefined): JobFrame["scheduling"] {
+  const { affinity, ...placement } = placementOf(template);
+  const nodeAffinity = (affinity as PodAffinities | undefined)?.nodeAffinity;
+  return nodeAffinity === undefined ? placement : { ...placement, affinity: { nodeAffinity } };
+}
+
+interface PodAffinities {
+  readonly nodeAffinity?: object;
+}
+
+function checkOrderOf(
+  facts: Facts,
+  journal: Journal,
+  operation: RestoreOperation,
+  origin: Origin,
+): CheckOrder {
+  const job = checkJobName(facts.cluster.metadata.name, operation.nonce);
+  const { podTemplate } = journal.adopted.spec;
+  return {
+    ...frameOf(facts, job, checkPlacementOf(podTemplate)),
+    ...sourceOf(journal, origin),
+  };
+}
+
+function frameOf({ cluster }: Facts, job: string, scheduling: JobFrame["scheduling"]): JobFrame {
+  const { name, namespace = "" } = cluster.metadata;
+  return { namespace, name: job, owner: ownerOf(cluster), labels: labelsOf(name), scheduling };
+}
+
+function sourceOf({ adopted, latched }: Journal, origin: Origin): SourceOrder {
+  return { origin, image: imageOf(adopted.spec, latched), pull: adopted.spec.image };
+}
+
+function orderOf(
+  facts: Facts,
+  journal: Journal,
+  operation: RestoreOperation,
+  origin: Origin,
+): RestoreOrder {
   const { cluster } = facts;
   const { name, namespace = "" } = cluster.metadata;
-  const { adopted, latched } = journal;
+  const { podTemplate } = journal.adopted.spec;
   return {
-    namespace,
-    name: restoreJobName(name, operation.nonce),
-    owner: ownerOf(cluster),
-    labels: labelsOf(name),
-    scheduling: placementOf(adopted.spec.podTemplate),
-    source: operation.source,
-    image: imageOf(adopted.spec, latched),
-    pull: adopted.spec.image,
+    ...frameOf(facts, restoreJobName(name, operation.nonce), placementOf(podTemplate)),
+    ...sourceOf(journal, origin),
     claimName: claimName(name, 0),
     mountPath: DATA_DIR,
     dataDir: MEMBER_DIR,

@@ -25,8 +25,6 @@ import { Witness } from "./support/witness.ts";
 const NAMESPACE = "e2e-backup";
 const DONE_MS_MAX = 120_000;
 const EXPIRED_MS_MAX = 240_000;
-/** The members stop, one attempt finds the damage, and they start again. */
-const REFUSED_MS_MAX = 60_000;
 const SHELF = { namespace: NAMESPACE, name: "shelf" };
 const ON_SHELF = { namespace: NAMESPACE, name: "on-shelf" };
 const SCHEDULES = {
@@ -132,14 +130,16 @@ describe("a cluster with a store and a claim for backups", { skip: NO_S3 }, () =
       await look.stop();
       await copy.unmake();
     }
-    const before = await cluster.get();
+    const [before, lives] = await Promise.all([cluster.get(), cluster.lives()]);
     const { code, stderr } = await plugin.try(...restoreWords(inStore));
     assert.equal(code, 1, stderr);
-    assert.match(stderr, /snapshot\.db\.gz.*start again with what they had/);
+    assert.match(stderr, /before any member was stopped.*snapshot\.db\.gz.*Nothing was changed/);
     const { status } = await cluster.ready(DONE_MS_MAX);
     assert.equal(status?.clusterID, before.status?.clusterID);
     assert.equal(status?.incarnation, before.status?.incarnation);
-    await witness.assertServed("a restore in place that is refused", REFUSED_MS_MAX);
+    const after = await cluster.lives();
+    for (const [pod, life] of Object.entries(lives)) assert.equal(after[pod], life, pod);
+    await witness.assertServed("a restore in place that is refused");
     await witness.assertTrue();
   });
 

@@ -96,6 +96,18 @@ const MUTANTS: readonly Mutant[] = [
     rule: /./,
   },
   {
+    claim: "the members stop for a snapshot that nobody has read through",
+    theme: "restore",
+    edits: [
+      [
+        "operator/cluster/operation/restore.ts",
+        "return planCheck(view, operation);",
+        "return stop(view, operation);",
+      ],
+    ],
+    rule: /stopped for nothing/,
+  },
+  {
     claim: "a paused cluster is worked on",
     theme: "pause",
     edits: [["operator/cluster/plan.ts", "facts.cluster.spec.paused === true", "facts.now === 0"]],

@@ -314,12 +314,13 @@ describe("a restore", () => {
   it("that fails in place leaves the members with what they had", async () => {
     await settled(23, async (sandbox) => {
       shelve(sandbox);
-      sandbox.restores.failure = "the file is not what was stored";
+      sandbox.restores.damage.set(source.pvc.path, "late");
       const before = lineageOf(sandbox).clusterId;
       sandbox.task("back", { restore: { from: source, acknowledgeDataLoss: true } });
       await sandbox.time.until("failed", 10 * MINUTE, () => {
         return sandbox.taskStatus("back")?.phase === "Failed";
       });
+      assert.match(sandbox.taskStatus("back")?.message ?? "", /start again with what they had/);
       await sandbox.time.until("as before", 10 * MINUTE, () => sandbox.isSettled(3));
       assert.equal(lineageOf(sandbox).clusterId, before);
       assert.equal(voters(sandbox), 3);

@@ -1026,7 +1026,10 @@ export interface RecoverQuorumAction {
   readonly acknowledgeDataLoss: boolean;
 }
 
-/** Replace what the cluster holds with a snapshot. The members stop meanwhile, and their disks are wiped. */
+/**
+ * Replace what the cluster holds with a snapshot. It is read through first; then the members stop, and their
+ * disks are wiped.
+ */
 export interface RestoreAction {
   /** The snapshot. */
   readonly from: RestoreSource;
@@ -1050,7 +1053,10 @@ export interface QuorateTaskSpec {
   readonly downgrade?: DowngradeAction;
   /** A majority is lost for good: go on with what one member has. The others are wiped and join anew. */
   readonly recoverQuorum?: RecoverQuorumAction;
-  /** Replace what the cluster holds with a snapshot. The members stop meanwhile, and their disks are wiped. */
+  /**
+   * Replace what the cluster holds with a snapshot. It is read through first; then the members stop, and their
+   * disks are wiped.
+   */
   readonly restore?: RestoreAction;
 }
 
@@ -1070,7 +1076,10 @@ export interface DefaultedTaskSpec {
   readonly downgrade?: DowngradeAction;
   /** A majority is lost for good: go on with what one member has. The others are wiped and join anew. */
   readonly recoverQuorum?: RecoverQuorumAction;
-  /** Replace what the cluster holds with a snapshot. The members stop meanwhile, and their disks are wiped. */
+  /**
+   * Replace what the cluster holds with a snapshot. It is read through first; then the members stop, and their
+   * disks are wiped.
+   */
   readonly restore?: RestoreAction;
 }
 

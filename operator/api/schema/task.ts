@@ -70,7 +70,7 @@ const ACTIONS: Readonly<Record<string, Node>> = {
   ),
   restore: object(
     "RestoreAction",
-    "Replace what the cluster holds with a snapshot. The members stop meanwhile, and their disks are wiped.",
+    "Replace what the cluster holds with a snapshot. It is read through first; then the members stop, and their disks are wiped.",
     {
       from: restoreSource("The snapshot.", { required: true }),
       acknowledgeDataLoss: acknowledgement(

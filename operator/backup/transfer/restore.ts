@@ -20,7 +20,7 @@ import type { ObjectStore } from "../store.ts";
 import { syncDirectory } from "../sync-directory.ts";
 import { type RestoredMember, restoreMember } from "./quorate.ts";
 import { type RestoreResult, TransferError } from "./result.ts";
-import { type Promised, readSnapshot } from "./verify.ts";
+import { type Promised, readSnapshot, withSecondLook } from "./verify.ts";
 
 export interface RestoreOptions {
   readonly store: ObjectStore;
@@ -67,7 +67,7 @@ export async function runRestore(options: RestoreOptions): Promise<RestoreResult
   let result = marker?.nonce === nonce ? marker.result : null;
   if (result === null) {
     await refuseInhabited(options);
-    result = await buildAtLast(options);
+    result = await withSecondLook(() => build(options), log);
     await writeMarker(dataDir, { nonce, phase: "built", result });
   }
   await swap(options);
@@ -91,17 +91,6 @@ async function refuseInhabited({ dataDir, inPlace }: RestoreOptions): Promise<vo
 
 async function holdsMember(dataDir: string): Promise<boolean> {
   return (await entriesOf(dataDir)).some((name) => name !== "lost+found");
-}
-
-/** What comes damaged may have been damaged on its way: it is fetched once more, and what is damaged twice is so for good. */
-async function buildAtLast(options: RestoreOptions): Promise<RestoreResult> {
-  try {
-    return await build(options);
-  } catch (thrown) {
-    if (!(thrown instanceof TransferError && thrown.reason === "SnapshotDamaged")) throw thrown;
-    options.log(`${thrown.message}; it is fetched once more`);
-    return await build(options);
-  }
 }
 
 /** Everything that takes long, beside what is there. */

@@ -145,8 +145,9 @@ const LASTING: ReadonlySet<FailureReason> = new Set([
   "StoreConflict",
   "VolumeInUse",
 ]);
-/** Of a restore, which has fetched it twice. A cluster that goes back in place stands still meanwhile. */
-const LASTING_OF_RESTORES: ReadonlySet<FailureReason> = new Set(["NotFound", "SnapshotDamaged"]);
+/** Of those that read what was stored long ago, and have fetched it twice. A cluster may wait for them, or stand still. */
+const LASTING_OF_READERS: ReadonlySet<FailureReason> = new Set(["NotFound", "SnapshotDamaged"]);
+const READERS: ReadonlySet<string> = new Set(["restore", "verify"]);
 
 const EXIT_FAILURE = 1;
 /** Jobs do not try again after it: the builder of Jobs names it in their failure policy. */
@@ -156,6 +157,6 @@ export const EXIT_LASTING = 2;
 export function exitCodeOf(result: TransferResult, command: string): number {
   if (result.kind !== "failure") return 0;
   const isLasting =
-    LASTING.has(result.reason) || (command === "restore" && LASTING_OF_RESTORES.has(result.reason));
+    LASTING.has(result.reason) || (READERS.has(command) && LASTING_OF_READERS.has(result.reason));
   return isLasting ? EXIT_LASTING : EXIT_FAILURE;
 }

@@ -13,7 +13,7 @@ import {
   exitCodeOf,
   toFailure,
 } from "./result.ts";
-import { verifySnapshot } from "./verify.ts";
+import { verifySnapshot, withSecondLook } from "./verify.ts";
 
 /** What a transfer may use of its process. */
 export interface TransferIo {
@@ -127,8 +127,10 @@ async function remove({ options, store, signal, io }: Call): Promise<TransferRes
 async function verify({ options, store, signal, io }: Call): Promise<TransferResult> {
   const began = io.now();
   const key = options.required("key");
-  const { promised } = await promisedOf(options, store, key, signal);
-  const read = await verifySnapshot(store, key, promised, signal);
+  const read = await withSecondLook(async () => {
+    const { promised } = await promisedOf(options, store, key, signal);
+    return await verifySnapshot(store, key, promised, signal);
+  }, io.log);
   return {
     kind: "verify",
     uri: store.uri(key),

@@ -51,6 +51,20 @@ export async function* readSnapshot(
   onRead(read);
 }
 
+/** What comes damaged may have been damaged on its way: it is fetched once more, and what is damaged twice is so for good. */
+export async function withSecondLook<T>(
+  fetch: () => Promise<T>,
+  log: (line: string) => void,
+): Promise<T> {
+  try {
+    return await fetch();
+  } catch (thrown) {
+    if (!(thrown instanceof TransferError && thrown.reason === "SnapshotDamaged")) throw thrown;
+    log(`${thrown.message}; it is fetched once more`);
+    return await fetch();
+  }
+}
+
 export async function verifySnapshot(
   store: ObjectStore,
   key: string,

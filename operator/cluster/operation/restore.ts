@@ -1,15 +1,16 @@
 /**
  * A cluster begins with a snapshot, or goes back to one: a Job puts it on the disk of ordinal 0 while no member runs, the pod of
- * ordinal 0 finds data, and the others join it. Nothing that was there is given up before the Job has succeeded.
+ * ordinal 0 finds data, and the others join it. Nothing that was there is given up before the Job has succeeded, and members that
+ * run stop only once another Job has read the snapshot through.
  */
 import type { BootFile } from "../../../src/api/boot.ts";
 import { unreachable } from "../../../src/base/assert.ts";
 import type { RestoreSource } from "../../api/gen/types.ts";
 import { type Action, stalled, wait } from "../action.ts";
-import type { Journal, RestoreOperation } from "../journal.ts";
+import type { Journal, RestoreOperation, RestoreVerdict } from "../journal.ts";
 import { claimName, podName } from "../names.ts";
 import { isTerminating } from "../objects.ts";
-import type { RestoredCluster } from "../restore-port.ts";
+import type { Origin, RestoredCluster } from "../restore-port.ts";
 import { type OperationStart, finish, proceed } from "../step.ts";
 import { type View, placeOf } from "../view.ts";
 import { describePod } from "./describe.ts";
@@ -31,28 +32,100 @@ export function firstRestore(source: RestoreSource, nonce: string, size: number)
     nonce,
     size,
     claimUids: [],
+    origin: null,
+    verdict: null,
     restored: null,
   };
 }
 
-export function planRestore(view: View, operation: RestoreOperation): Action {
-  if (operation.restored !== null) return planStart(view, operation, operation.restored);
-  return view.journal.size > 0 ? planStop(view, operation) : planJob(view, operation);
+/** In place, and members run that would have to stop: the source is looked at first. */
+export function isBeforeStop(
+  { size }: Pick<Journal, "size">,
+  { inPlace, restored }: RestoreOperation,
+): boolean {
+  return inPlace && restored === null && size > 0;
 }
 
-/** Nobody stops for a source that is not there. */
-function planStop(view: View, operation: RestoreOperation): Action {
-  const { restore, now } = view.facts;
-  const stop = (): Action =>
-    proceed(view, operation, { step: "StopMembers" }, { size: 0, asleep: null });
-  if (restore?.kind !== "absent" || restore.obstacle === null)
-    return restore === null ? wait("AwaitSource", "the source is being looked for") : stop();
-  const { lasting, reason, message } = restore.obstacle;
+/** How far it is, for a person. */
+export function restoreStage({ journal }: View, operation: RestoreOperation): string {
+  if (operation.restored !== null) return "the cluster starts with what was restored";
+  return isBeforeStop(journal, operation)
+    ? "the snapshot is checked, and the members run on meanwhile"
+    : "no member runs, and the snapshot is put in place";
+}
+
+export function planRestore(view: View, operation: RestoreOperation): Action {
+  if (operation.restored !== null) return planStart(view, operation, operation.restored);
+  if (isBeforeStop(view.journal, operation)) return planCheck(view, operation);
+  return view.journal.size > 0 ? stop(view, operation) : planJob(view, operation);
+}
+
+function stop(view: View, operation: RestoreOperation): Action {
+  return proceed(view, operation, { step: "StopMembers" }, { size: 0, asleep: null });
+}
+
+/** Nobody stops for a source that is not there, cannot be read, or is not what was stored. */
+function planCheck(view: View, operation: RestoreOperation): Action {
+  const { check, now } = view.facts;
+  if (check === null) return wait("AwaitSource", "the source has not been looked at yet");
+  if (operation.verdict !== null)
+    return check.kind === "absent"
+      ? conclude(view, operation, operation.verdict)
+      : { kind: "deleteCheckJob" };
   const isLate = now - Date.parse(operation.startedAt) > SOURCE_MS;
-  if (!operation.inPlace) return stop();
-  return lasting || isLate
-    ? finish(view, "Failed", `${message}. Nothing was changed`)
-    : wait(reason, message, 5_000);
+  switch (check.kind) {
+    case "absent": {
+      const { source } = check;
+      if (source.kind === "found") return withOrigin(view, operation, source.origin, "checkJob");
+      return source.kind === "refused" || isLate
+        ? judge(view, operation, source.message)
+        : wait(source.reason, source.message, 5_000);
+    }
+    case "running": {
+      const { note } = check;
+      // One that goes on in peace may take as long as a large snapshot takes.
+      if (note !== "" && isLate)
+        return judge(view, operation, `it could not be checked within ten minutes: ${note}`);
+      const more = note === "" ? "" : `: ${note}`;
+      return wait("AwaitCheck", `the snapshot is checked before the members stop${more}`);
+    }
+    case "failed":
+      return judge(view, operation, check.message);
+    case "sound":
+      return judge(view, operation, null);
+    default:
+      return unreachable(check);
+  }
+}
+
+/**
+ * What was checked is what is restored, and a Job can be made again, to finish what one before it began, though the backup's
+ * object be gone: in place, where a source leads is remembered before anything is read from there.
+ */
+function withOrigin(
+  view: View,
+  operation: RestoreOperation,
+  origin: Origin,
+  kind: "checkJob" | "restoreJob",
+): Action {
+  return !operation.inPlace || operation.origin !== null
+    ? { kind, origin: operation.origin ?? origin }
+    : proceed(view, operation, { step: operation.step, origin });
+}
+
+/** Remembered before the Job goes that it comes from. */
+function judge(view: View, operation: RestoreOperation, refusal: string | null): Action {
+  return proceed(view, operation, { step: "CheckSource", verdict: { refusal } });
+}
+
+function conclude(view: View, operation: RestoreOperation, { refusal }: RestoreVerdict): Action {
+  return refusal === null
+    ? stop(view, operation)
+    : finish(
+        view,
+        "Failed",
+        `the snapshot was looked at before any member was stopped, and cannot be restored: ${refusal}. Nothing was changed`,
+      );
 }
 
 function planJob(view: View, operation: RestoreOperation): Action {
@@ -67,11 +140,11 @@ function planJob(view: View, operation: RestoreOperation): Action {
   if (restore === null) return wait("AwaitJob", "the restore has not been looked at yet");
   switch (restore.kind) {
     case "absent": {
-      const { obstacle } = restore;
-      if (obstacle === null) return { kind: "restoreJob" };
-      return obstacle.lasting
-        ? fail(view, operation, obstacle.reason, obstacle.message)
-        : stalled(obstacle.reason, obstacle.message);
+      const { source } = restore;
+      if (source.kind === "found") return withOrigin(view, operation, source.origin, "restoreJob");
+      return source.kind === "refused"
+        ? fail(view, operation, source.reason, source.message)
+        : stalled(source.reason, source.message);
     }
     case "lost":
       return { kind: "deleteRestoreJob" };

@@ -18,6 +18,7 @@ import { isTerminating } from "../objects.ts";
 import { nextTurn } from "./authority.ts";
 import { raisedFences } from "./recover-quorum.ts";
 import { beginReplacement } from "./repair.ts";
+import { restoreStage } from "./restore.ts";
 
 /** For as long a transfer is tried again. */
 const MOVE_MS = 60_000;
@@ -42,7 +43,8 @@ export function planTaskStatus(view: View): Action | null {
   return null;
 }
 
-function progressOf({ journal, facts }: View, { metadata }: QuorateTask): TaskProgress {
+function progressOf(view: View, { metadata }: QuorateTask): TaskProgress {
+  const { journal, facts } = view;
   const key = metadata.uid ?? "";
   const entry = journal.history.findLast(({ task }) => task === key);
   if (entry !== undefined) {
@@ -60,11 +62,16 @@ function progressOf({ journal, facts }: View, { metadata }: QuorateTask): TaskPr
   if (operation?.task === key)
     return {
       phase: "Running",
-      message: `${operation.type} is under way`,
+      message: `${operation.type} is under way${stageOf(view, operation)}`,
       operationID: operation.id,
     };
   const before = operation === null ? "the cluster" : `the operation ${operation.type}`;
   return { phase: "Pending", message: `waits for ${before}` };
+}
+
+/** Of what a person may have to know while it goes on. */
+function stageOf(view: View, operation: Operation): string {
+  return operation.type === "Restore" ? `: ${restoreStage(view, operation)}` : "";
 }
 
 /** Those that nothing was begun for, oldest first. */
@@ -205,7 +212,7 @@ function beginRecovery(view: View, task: QuorateTask): Action {
   );
 }
 
-/** In place: the members stop first. */
+/** In place. */
 function beginRestore(view: View, task: QuorateTask): Action {
   const { from: source, acknowledgeDataLoss } = present(task.spec.restore, "the task is a restore");
   if (!acknowledgeDataLoss) return refuse(view, task, "acknowledgeDataLoss is not true");
@@ -218,12 +225,14 @@ function beginRestore(view: View, task: QuorateTask): Action {
     view,
     {
       type: "Restore",
-      step: "FindSource",
+      step: "CheckSource",
       source,
       inPlace: true,
       nonce: view.facts.entropy,
       size: size === 0 ? (asleep ?? view.spec.replicas) : size,
       claimUids,
+      origin: null,
+      verdict: null,
       restored: null,
     },
     {},

@@ -1,4 +1,4 @@
-/** Where restores read from, the Job that writes them, and what is told of it. */
+/** Where restores read from, the Jobs that check and write them, and what is told of those. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import {
@@ -7,12 +7,14 @@ import {
   QUORATE_BACKUP,
   QUORATE_BACKUP_STORE,
 } from "../../../operator/api/resources.ts";
+import { buildCheckJob, readCheck } from "../../../operator/backup/check-job.ts";
 import {
   buildRestoreJob,
   leavesDataAlone,
   readRestore,
 } from "../../../operator/backup/restore-job.ts";
-import { type Origin, findOrigin } from "../../../operator/backup/restore-source.ts";
+import { findOrigin } from "../../../operator/backup/restore-source.ts";
+import type { Origin } from "../../../operator/cluster/restore-port.ts";
 import { TransferOptions } from "../../../operator/backup/transfer/options.ts";
 import { BackupSandbox, IMAGE, NAMESPACE, RESULT, at } from "./sandbox.ts";
 
@@ -75,13 +77,14 @@ describe("findOrigin", () => {
   });
 });
 
+const origin: Origin = {
+  place: { kind: "claim", claimName: "disk" },
+  key: "old/etcd.db",
+  sha256: "c".repeat(64),
+  authEnabled: null,
+};
+
 describe("buildRestoreJob", () => {
-  const origin: Origin = {
-    place: { kind: "claim", claimName: "disk" },
-    key: "old/etcd.db",
-    sha256: "c".repeat(64),
-    authEnabled: null,
-  };
   const job = buildRestoreJob({
     namespace: NAMESPACE,
     name: "kv-restore-4",
@@ -134,6 +137,62 @@ describe("buildRestoreJob", () => {
     assert.equal(options.count("incarnation", 1), 3);
     assert.equal(options.has("in-place"), true);
     assert.equal(options.required("claim-root"), "/mnt/backups");
+  });
+});
+
+describe("buildCheckJob", () => {
+  const job = buildCheckJob({
+    namespace: NAMESPACE,
+    name: "kv-check-4",
+    owner: { apiVersion: "quorate.io/v1alpha1", kind: "QuorateCluster", name: "kv", uid: "u" },
+    labels: { "app.kubernetes.io/name": "quorate", "quorate.io/cluster": "kv" },
+    scheduling: { nodeSelector: { disk: "fast" } },
+    image: IMAGE,
+    origin,
+    deadlineSeconds: 3600,
+  });
+  const { spec } = job.spec.template;
+
+  it("has the source alone, so that nothing can be written to it, and no member's volume", () => {
+    assert.deepEqual(
+      spec.volumes?.map(({ persistentVolumeClaim }) => persistentVolumeClaim),
+      [{ claimName: "disk", readOnly: true }],
+    );
+    assert.deepEqual(spec.containers[0]?.volumeMounts, [
+      { name: "backups", mountPath: "/mnt/backups", readOnly: true },
+    ]);
+  });
+
+  it("says it in the words that the transfer understands", () => {
+    const args = spec.containers[0]?.args ?? [];
+    assert.deepEqual(args.slice(0, 2), ["transfer", "verify"]);
+    const options = new TransferOptions(args.slice(2));
+    assert.equal(options.required("key"), "old/etcd.db");
+    assert.equal(options.required("sha256"), "c".repeat(64));
+    assert.equal(options.required("claim-root"), "/mnt/backups");
+  });
+
+  it("belongs to the cluster, whose pass sees it end, and goes by itself before long", () => {
+    assert.equal(job.metadata.ownerReferences?.[0]?.kind, "QuorateCluster");
+    assert.equal(job.metadata.labels?.["quorate.io/cluster"], "kv");
+    assert.ok(job.spec.ttlSecondsAfterFinished <= 600);
+  });
+});
+
+describe("readCheck", () => {
+  it("tells that it runs, its failure, and that it ended well though its pod be gone", async () => {
+    const sandbox = new BackupSandbox();
+    const { kube } = sandbox.host;
+    assert.equal(await readCheck(kube, at("c")), null);
+    await sandbox.make(JOB, "c", { spec: {} });
+    assert.deepEqual(await readCheck(kube, at("c")), { kind: "running", note: "" });
+    sandbox.setJob("c", "Complete");
+    assert.deepEqual(await readCheck(kube, at("c")), { kind: "sound" });
+    const other = new BackupSandbox();
+    await other.make(JOB, "c", { spec: {} });
+    await other.fail("c", "StoreUnreachable");
+    const failed = await readCheck(other.host.kube, at("c"));
+    assert.ok(failed?.kind === "failed" && failed.message !== "");
   });
 });
 

@@ -1,7 +1,10 @@
 /** The parts of a transfer that need no cluster: which member is read, what a snapshot must end with, what is told at the end. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { describe, it } from "node:test";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import {
@@ -12,6 +15,7 @@ import {
 } from "../../../operator/backup/layout.ts";
 import {
   TransferError,
+  type TransferResult,
   decodeResult,
   encodeResult,
   exitCodeOf,
@@ -23,6 +27,8 @@ import {
   chooseMember,
 } from "../../../operator/backup/transfer/source.ts";
 import { checkedSnapshot, drain, unpacked } from "../../../operator/backup/transfer/streams.ts";
+import { runTransfer } from "../../../operator/backup/transfer/transfer.ts";
+import { withSecondLook } from "../../../operator/backup/transfer/verify.ts";
 
 function member(name: string, changes: Partial<Candidate> = {}): Candidate {
   const base = { endpoint: `https://${name}:2379`, name, version: "1.2.3", revision: 100 };
@@ -60,10 +66,11 @@ describe("chooseMember", () => {
   }
 });
 
+function snapshot(bytes: Uint8Array): Buffer {
+  return Buffer.concat([bytes, createHash("sha256").update(bytes).digest()]);
+}
+
 describe("checkedSnapshot", () => {
-  function snapshot(bytes: Uint8Array): Buffer {
-    return Buffer.concat([bytes, createHash("sha256").update(bytes).digest()]);
-  }
   async function* cut(bytes: Buffer, sizes: readonly number[]): AsyncGenerator<Uint8Array> {
     let at = 0;
     for (const size of sizes) {
@@ -127,6 +134,80 @@ describe("checkedSnapshot", () => {
   });
 });
 
+describe("transfer verify", () => {
+  const root = mkdtempSync(join(tmpdir(), "quorate-verify-"));
+  after(() => rmSync(root, { recursive: true, force: true }));
+
+  /** Its result, its exit code and how often it fetched. */
+  async function verify(file: string, ...more: readonly string[]): Promise<Verified> {
+    const log: string[] = [];
+    const result = join(root, "result");
+    const code = await runTransfer(
+      ["verify", "--store=claim", `--claim-root=${root}`, `--key=${file}`, ...more].concat(
+        `--result=${result}`,
+      ),
+      {
+        print: () => {},
+        log: (line) => log.push(line),
+        signal: AbortSignal.timeout(10_000),
+        now: () => Date.now(),
+      },
+    );
+    const again = log.filter((line) => line.includes("fetched once more")).length;
+    return { code, again, result: decodeResult(readFileSync(result, "utf8")) };
+  }
+
+  interface Verified {
+    readonly code: number;
+    readonly again: number;
+    readonly result: TransferResult | null;
+  }
+
+  it("tells what is stored of a whole snapshot, packed or not", async () => {
+    const plain = snapshot(Buffer.alloc(4096, 7));
+    writeFileSync(join(root, "plain.db"), plain);
+    writeFileSync(join(root, "packed.db.gz"), gzipSync(plain));
+    for (const file of ["plain.db", "packed.db.gz"]) {
+      const { code, again, result } = await verify(file);
+      assert.deepEqual([code, again], [0, 0]);
+      assert.ok(result?.kind === "verify" && result.sizeBytes === plain.length, file);
+    }
+  });
+
+  it("reads what is damaged twice and ends for good: of itself, of what was promised, or missing", async () => {
+    const plain = snapshot(Buffer.alloc(4096, 7));
+    writeFileSync(join(root, "plain.db"), plain);
+    plain[100] = 0;
+    writeFileSync(join(root, "altered.db"), plain);
+    const cases: readonly [string, readonly string[], string, number][] = [
+      ["altered.db", [], "SnapshotDamaged", 1],
+      ["plain.db", [`--sha256=${"a".repeat(64)}`], "SnapshotDamaged", 1],
+      ["absent.db", [], "NotFound", 0],
+    ];
+    for (const [file, more, reason, times] of cases) {
+      const { code, again, result } = await verify(file, ...more);
+      assert.deepEqual([code, again], [2, times], file);
+      assert.equal(result?.kind === "failure" && result.reason, reason);
+    }
+  });
+
+  it("takes a file for sound that was damaged on its way once", async () => {
+    const plain = snapshot(Buffer.alloc(4096, 7));
+    let fetched = 0;
+    const read = withSecondLook(
+      async () =>
+        await drain(checkedSnapshot(once(fetched++ === 0 ? plain.subarray(1) : plain), "it")),
+      () => {},
+    );
+    await read;
+    assert.equal(fetched, 2);
+  });
+
+  async function* once(bytes: Buffer): AsyncGenerator<Uint8Array> {
+    yield bytes;
+  }
+});
+
 describe("a transfer's result", () => {
   it("fits into a termination message, whatever the failure has to say", () => {
     for (const letter of ["x", "\u0000", "ü", '"', "語"]) {
@@ -145,13 +226,14 @@ describe("a transfer's result", () => {
     type Reason = ConstructorParameters<typeof TransferError>[0];
     const codesOf = (command: string, ...reasons: readonly Reason[]): number[] =>
       reasons.map((reason) => exitCodeOf(toFailure(new TransferError(reason, "")), command));
-    for (const command of ["backup", "restore"]) {
+    for (const command of ["backup", "restore", "verify"]) {
       const lasting = codesOf(command, "Misconfigured", "VolumeInUse", "StoreConflict");
       assert.deepEqual(lasting, [2, 2, 2]);
       assert.deepEqual(codesOf(command, "StoreUnreachable", "ClusterUnavailable"), [1, 1]);
     }
-    // A cluster may stand still while a restore is tried; a backup that was read back damaged is made anew.
-    assert.deepEqual(codesOf("restore", "SnapshotDamaged", "NotFound"), [2, 2]);
+    // Somebody waits while a restore is tried, or its check; a backup that was read back damaged is made anew.
+    for (const command of ["restore", "verify"])
+      assert.deepEqual(codesOf(command, "SnapshotDamaged", "NotFound"), [2, 2]);
     assert.deepEqual(codesOf("backup", "SnapshotDamaged", "NotFound"), [1, 1]);
   });
 });

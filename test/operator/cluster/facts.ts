@@ -141,6 +141,7 @@ function baseFacts(cluster: QuorateCluster, document: Journal): Facts {
     expandable: new Map(),
     hashes: new Map(),
     restore: null,
+    check: null,
     zones: new Map(),
     secrets: new Map(),
     owned: new Map(),

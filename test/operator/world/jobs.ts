@@ -12,7 +12,7 @@ import { NAMESPACE } from "./world.ts";
 
 const TAKES_MS = 3_000;
 
-/** What it runs: `restore`, `backup` or `delete`. */
+/** What it runs: `verify`, `restore`, `backup` or `delete`. */
 export function purposeOf(job: Job): string {
   return job.spec.template.spec.containers[0]?.args[1] ?? "";
 }
@@ -34,6 +34,16 @@ export function dueJobs(api: FakeApi, time: VirtualTime, purpose: string): Job[]
       metadata.deletionTimestamp === undefined &&
       age >= TAKES_MS
     );
+  });
+}
+
+/** Those of a purpose that ended long enough ago to be removed by Kubernetes itself. */
+export function expiredJobs(api: FakeApi, time: VirtualTime, purpose: string): Job[] {
+  const jobs = api.store.all(JOB) as unknown as Job[];
+  return jobs.filter((job) => {
+    const [ended] = job.status?.conditions ?? [];
+    const age = time.wall() - Date.parse(ended?.lastTransitionTime ?? "");
+    return purposeOf(job) === purpose && age >= job.spec.ttlSecondsAfterFinished * 1_000;
   });
 }
 

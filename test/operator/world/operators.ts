@@ -10,7 +10,7 @@ import type { BackupHost } from "../../../operator/backup/controller.ts";
 import { reconcileBackup } from "../../../operator/backup/reconcile-backup.ts";
 import { reconcileSchedule } from "../../../operator/backup/reconcile-schedule.ts";
 import { reconcileCluster } from "../../../operator/cluster/reconcile.ts";
-import type { ConfigMap } from "../../../operator/cluster/objects.ts";
+import type { ConfigMap, StatefulSet } from "../../../operator/cluster/objects.ts";
 import {
   type DeleteOptions,
   type KubeApi,
@@ -200,6 +200,9 @@ export class OperatorProcess {
       return;
     }
     const [, object] = args as [Resource, KubeObject];
+    if (name === "update" && plural === "statefulsets") {
+      if ((object as StatefulSet).spec.replicas === 0) this.#sandbox.restores.judgeStop();
+    }
     if ((name === "create" || name === "update") && object.metadata.name === `${CLUSTER}-boot`) {
       const files = Object.values((object as ConfigMap).data ?? {});
       this.#judges.onBootFiles(files.map((text) => JSON.parse(text) as BootFile));

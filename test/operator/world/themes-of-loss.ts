@@ -15,10 +15,11 @@ import { NAMESPACE } from "./world.ts";
 
 const GONE_MS = 10 * 60_000;
 
-/** In place, to what was written up to now; some Jobs fail, some are killed when their work is done. */
+/** In place, to what was written up to now; some snapshots are damaged, some Jobs killed: those that restore, when they have. */
 export const restore: Theme = {
   name: "restore",
-  prepare: ({ sandbox }) => {
+  prepare: ({ sandbox, judges }) => {
+    sandbox.restores.onIdle = (what) => judges.breach("stopped for nothing", what);
     const metadata = { name: "shelf", namespace: NAMESPACE };
     const claim = { apiVersion: "v1", kind: "PersistentVolumeClaim", metadata };
     sandbox.api.store.create(PERSISTENT_VOLUME_CLAIM, claim, "person");
@@ -27,15 +28,21 @@ export const restore: Theme = {
     ({ sandbox, judges, chaos, random }) => {
       const { restores } = sandbox;
       restores.snapshot = [...judges.acknowledged];
-      restores.failure = random.chance(0.25) ? "the file is damaged" : null;
       restores.kills = random.chance(0.6) ? 1 : 0;
+      restores.checkKills = random.chance(0.1) ? 1 : 0;
       const name = `back-${chaos.log.length}`;
-      chaos.note(`${name}: restore, fails ${restores.failure !== null}, killed ${restores.kills}`);
-      const from = { pvc: { claimName: "shelf", path: "kv.db" } };
+      const path = `${name}.db`;
+      const damage = random.chance(0.6) ? null : random.chance(0.5) ? "early" : "late";
+      if (damage !== null) restores.damage.set(path, damage);
+      chaos.note(
+        `${name}: restore, damaged ${damage}, killed ${restores.checkKills} and ${restores.kills}`,
+      );
+      const from = { pvc: { claimName: "shelf", path } };
       sandbox.task(name, { restore: { from, acknowledgeDataLoss: true } });
     },
   ],
-  missing: ({ sandbox }) => tasksLeft(sandbox),
+  missing: ({ sandbox }) =>
+    tasksLeft(sandbox) ?? (sandbox.restores.checks.length > 0 ? "a check's Job is left" : null),
 };
 
 /** A majority of the disks is lost at once. A person waits until the status says so, and follows what it says. */
