@@ -19,6 +19,7 @@ import {
   type Material,
   readFiles,
 } from "./material.ts";
+import { PlaintextUse } from "./plaintext.ts";
 import type { TlsSettings } from "./settings.ts";
 import { watchFiles } from "./watch-files.ts";
 
@@ -45,6 +46,8 @@ export class Credentials {
   #fault: { readonly reason: string; readonly sinceMs: number; told: boolean } | null = null;
   #tellingSinceMs = Number.NEGATIVE_INFINITY;
   #told = 0;
+  /** Connections without TLS on listeners with it. */
+  readonly plaintext: PlaintextUse;
   /** Handshakes that failed and clients that were refused. */
   refusals = 0;
   /** Times that changed files were taken over, and that they were not. */
@@ -69,6 +72,7 @@ export class Credentials {
     this.#logger = logger;
     this.#material = material;
     this.#files = files;
+    this.plaintext = new PlaintextUse(settings.side, logger);
     this.#expiry = new ExpiryWatch(logger);
     this.#expiry.check(material.held, new Date());
   }
@@ -98,6 +102,7 @@ export class Credentials {
         this.#logger.warn(fields, "rejected a connection over TLS");
       },
       plaintextToo,
+      onPlaintext: (remoteAddress) => this.plaintext.begin(remoteAddress),
     };
   }
 

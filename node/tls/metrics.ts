@@ -12,6 +12,13 @@ export function exposeTls(exposition: Exposition, { client, peer }: MemberTls): 
     "Seconds until the certificate ends, by the flag that names it; below 0 it has.",
     () => both.flatMap((side) => expiries(side, Date.now())),
   );
+  exposeLabelled(
+    exposition,
+    "gauge",
+    "quorate_tls_plaintext_connections",
+    "Open connections without TLS to URLs with TLS, as --client-allow-plaintext and --peer-allow-plaintext let in.",
+    () => both.map((each): Sample => [{ side: each.settings.side }, each.plaintext.open]),
+  );
   const counter = (name: string, help: string, read: (of: Credentials) => number): void =>
     exposeLabelled(exposition, "counter", name, help, () =>
       both.map((each): Sample => [{ side: each.settings.side }, read(each)]),
@@ -20,6 +27,11 @@ export function exposeTls(exposition: Exposition, { client, peer }: MemberTls): 
     "quorate_tls_rejected_connections_total",
     "Handshakes that failed and clients whose certificate was refused.",
     (of) => of.refusals,
+  );
+  counter(
+    "quorate_tls_plaintext_accepted_total",
+    "Connections without TLS to URLs with TLS that were let in.",
+    (of) => of.plaintext.accepted,
   );
   counter(
     "quorate_tls_reloads_total",

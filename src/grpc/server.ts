@@ -7,6 +7,7 @@ import { CLIENT_PREFACE } from "./frame.ts";
 import { Http1 } from "./http1.ts";
 import { readInPlace } from "./in-place.ts";
 import { HTTP_METHODS } from "./node-http.ts";
+import { addressOf } from "./peer.ts";
 import { createTlsListener, HandshakeQueue, type TlsTerms } from "./tls.ts";
 
 const PREFACE = Buffer.from(CLIENT_PREFACE, "latin1");
@@ -24,8 +25,8 @@ export class GrpcServer {
   readonly #engine: Engine;
   readonly #http1: Http1;
   readonly #connections: Set<Connection> = new Set();
-  /** Every socket that is alive, whatever it speaks. */
-  readonly #sockets: Set<Socket> = new Set();
+  /** Every socket that is alive, whatever it speaks, with what is to be called at its end. */
+  readonly #sockets: Map<Socket, (() => void) | null> = new Map();
   readonly #listeners: (TcpServer | TlsServer)[] = [];
   readonly #tlsListeners: TlsServer[] = [];
   #sweeper: NodeJS.Timeout | null = null;
@@ -98,7 +99,7 @@ export class GrpcServer {
     this.flush();
     this.#http1.close();
     for (const connection of this.#connections) connection.destroy();
-    for (const socket of this.#sockets) socket.destroy();
+    for (const socket of this.#sockets.keys()) socket.destroy();
     if (this.#sweeper !== null) clearInterval(this.#sweeper);
     this.#sweeper = null;
     this.#engine.deadlines.close();
@@ -114,7 +115,7 @@ export class GrpcServer {
 
   #listenPlain(): TcpServer {
     const listener = createTcpServer({ noDelay: true }, (socket) => {
-      if (this.#admit(socket)) this.#sniff(socket);
+      if (this.#admit(socket)) this.#sniff(socket, this.#deadline(socket));
     });
     return listener;
   }
@@ -123,29 +124,43 @@ export class GrpcServer {
     const secure = createTlsListener(terms, this.#engine.limits.handshakeTimeoutMs, (socket) => {
       if (socket.alpnProtocol === "h2") this.#serve(socket, null);
       else if (socket.alpnProtocol === "http/1.1") this.#http1.accept(socket, null);
-      else this.#sniff(socket);
+      else this.#sniff(socket, this.#deadline(socket));
     });
     this.#tlsListeners.push(secure);
     const queue = new HandshakeQueue(secure);
     return createTcpServer({ noDelay: true, pauseOnConnect: true }, (socket) => {
       if (!this.#admit(socket)) return;
-      if (terms.plaintextToo) this.#tell(socket, queue);
+      if (terms.plaintextToo) this.#tell(socket, queue, terms);
       else queue.push(socket);
     });
   }
 
   /** TLS or plaintext, by the first byte. */
-  #tell(socket: Socket, queue: HandshakeQueue): void {
-    const timer = setTimeout(() => socket.destroy(), this.#engine.limits.handshakeTimeoutMs);
-    socket.once("close", () => clearTimeout(timer));
+  #tell(socket: Socket, queue: HandshakeQueue, { onPlaintext }: TlsTerms): void {
+    const inTime = this.#deadline(socket);
     socket.once("data", (chunk: Buffer) => {
-      clearTimeout(timer);
       socket.pause();
       socket.unshift(chunk);
-      if (chunk[0] === TLS_HANDSHAKE) queue.push(socket);
-      else this.#sniff(socket);
+      if (chunk[0] === TLS_HANDSHAKE) {
+        inTime(); // the handshake has a deadline of its own
+        queue.push(socket);
+        return;
+      }
+      this.#sockets.set(socket, onPlaintext?.(addressOf(socket)) ?? null);
+      this.#sniff(socket, inTime);
     });
     socket.resume();
+  }
+
+  /** Ends `socket` after the time of a handshake, unless what it answers is called before. */
+  #deadline(socket: Socket): () => void {
+    const timer = setTimeout(() => socket.destroy(), this.#engine.limits.handshakeTimeoutMs);
+    const inTime = (): void => {
+      clearTimeout(timer);
+      socket.off("close", inTime);
+    };
+    socket.once("close", inTime);
+    return inTime;
   }
 
   /** Counts a new socket; false (and the end of it) beyond the cap. */
@@ -159,14 +174,15 @@ export class GrpcServer {
     }
     counters.connections++;
     counters.connectionsAccepted++;
-    this.#track(socket);
+    this.#track(socket, null);
     return true;
   }
 
-  #track(socket: Socket): void {
-    this.#sockets.add(socket);
+  #track(socket: Socket, onEnd: (() => void) | null): void {
+    this.#sockets.set(socket, onEnd);
     socket.on("error", ignore);
     socket.once("close", () => {
+      this.#sockets.get(socket)?.();
       this.#sockets.delete(socket);
       this.#engine.counters.connections--;
       if (this.#sockets.size === 0) this.#onIdle?.();
@@ -174,24 +190,20 @@ export class GrpcServer {
   }
 
   /** Reads until the bytes differ from the HTTP/2 preface or are all of it. */
-  #sniff(socket: Socket): void {
+  #sniff(socket: Socket, inTime: () => void): void {
     let seen: Buffer = Buffer.alloc(0);
-    const timer = setTimeout(() => socket.destroy(), this.#engine.limits.handshakeTimeoutMs);
-    const onClose = (): void => clearTimeout(timer);
     const onData = (chunk: Buffer): void => {
       seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
       const count = Math.min(seen.length, PREFACE.length);
       const isHttp2 = PREFACE.subarray(0, count).equals(seen.subarray(0, count));
       const isHttp1 = isHttp2 ? false : startsLikeHttp1(seen);
       if ((isHttp2 && count < PREFACE.length) || isHttp1 === null) return;
-      clearTimeout(timer);
-      socket.off("close", onClose);
+      inTime();
       socket.off("data", onData);
       if (isHttp2) this.#serveInPlace(socket, seen);
       else if (isHttp1) this.#http1.accept(socket, seen);
       else socket.destroy();
     };
-    socket.on("close", onClose);
     socket.on("data", onData);
     socket.resume();
   }
@@ -201,8 +213,9 @@ export class GrpcServer {
     let connection: Connection | null = null;
     const own = readInPlace(socket, (chunk) => connection?.receive(chunk));
     if (own !== null) {
+      const onEnd = this.#sockets.get(socket) ?? null;
       this.#sockets.delete(socket);
-      this.#track(own);
+      this.#track(own, onEnd);
     }
     connection = this.#serve(own ?? socket, first);
   }

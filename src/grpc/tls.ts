@@ -14,6 +14,8 @@ export interface TlsTerms {
   readonly onRefused: ((remoteAddress: string, reason: string) => void) | null;
   /** Serves plaintext on the same port as well, for the time in which clients change over. */
   readonly plaintextToo: boolean;
+  /** Told of each connection that comes without TLS, at its first byte; what it answers is called when that connection ends. */
+  readonly onPlaintext: ((remoteAddress: string) => () => void) | null;
 }
 
 /**

@@ -141,7 +141,14 @@ export async function startEcho(
   const terms: TlsTerms | null =
     tls === null
       ? null
-      : { options: tls, judge: null, onRefused: null, plaintextToo: false, ...tls };
+      : {
+          options: tls,
+          judge: null,
+          onRefused: null,
+          plaintextToo: false,
+          onPlaintext: null,
+          ...tls,
+        };
   const { port } = await server.listen({ host: "127.0.0.1", port: 0 }, terms);
   return { server, port, events, errors, held };
 }
