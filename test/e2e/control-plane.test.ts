@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { PatientClient, lifecycle } from "../conformance/support/deployments.ts";
-import { ClusterUnderTest } from "./support/cluster.ts";
+import type { ClusterUnderTest } from "./support/cluster.ts";
 import { HostedControlPlane } from "./support/control-plane.ts";
-import { installOperator } from "./support/operator.ts";
 import { NO_PROGRAMS } from "./support/program.ts";
 import { Toolbox } from "./support/toolbox.ts";
-import { Witness } from "./support/witness.ts";
+import type { Witness } from "./support/witness.ts";
+import { startWitnessed } from "./support/witnessed.ts";
 
 const DEPLOYMENTS = 24;
 const ROLLED_MS_MAX = 120_000;
@@ -24,10 +24,7 @@ describe("a control plane over a cluster of three", { skip: NO_PROGRAMS }, () =>
   let plane: HostedControlPlane;
 
   before(async () => {
-    await installOperator();
-    cluster = await ClusterUnderTest.create("e2e-control-plane", { replicas: 3 });
-    await cluster.ready(60_000);
-    witness = await Witness.start(cluster.ref, { members: 3 });
+    ({ cluster, witness } = await startWitnessed("e2e-control-plane", { replicas: 3 }));
     plane = await HostedControlPlane.start(cluster.ref);
   });
   after(async () => await cluster.remove());

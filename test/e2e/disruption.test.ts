@@ -5,9 +5,10 @@ import { NODE, PERSISTENT_VOLUME_CLAIM, POD } from "../../operator/api/resources
 import type { QuorateCluster } from "../../operator/api/gen/types.ts";
 import { KubeError } from "../../operator/kube/api.ts";
 import { api } from "./support/api.ts";
-import { ClusterUnderTest } from "./support/cluster.ts";
-import { OPERATOR_NAMESPACE, installOperator, operatorPods } from "./support/operator.ts";
-import { Witness } from "./support/witness.ts";
+import type { ClusterUnderTest } from "./support/cluster.ts";
+import { OPERATOR_NAMESPACE, operatorPods } from "./support/operator.ts";
+import type { Witness } from "./support/witness.ts";
+import { startWitnessed } from "./support/witnessed.ts";
 
 const STEP_MS_MAX = 120_000;
 const ORDINALS = [0, 1, 2];
@@ -25,10 +26,7 @@ describe("a cluster of three, under load", () => {
   let witness: Witness;
 
   before(async () => {
-    await installOperator();
-    cluster = await ClusterUnderTest.create("e2e-disruption", { replicas: 3 });
-    await cluster.ready(60_000);
-    witness = await Witness.start(cluster.ref, { members: 3 });
+    ({ cluster, witness } = await startWitnessed("e2e-disruption", { replicas: 3 }));
   });
   after(async () => await cluster.remove());
 

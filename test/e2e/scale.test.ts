@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { PERSISTENT_VOLUME_CLAIM } from "../../operator/api/resources.ts";
 import { api } from "./support/api.ts";
-import { ClusterUnderTest } from "./support/cluster.ts";
-import { installOperator } from "./support/operator.ts";
-import { Witness } from "./support/witness.ts";
+import type { ClusterUnderTest } from "./support/cluster.ts";
+import type { Witness } from "./support/witness.ts";
+import { startWitnessed } from "./support/witnessed.ts";
 
 const STEP_MS_MAX = 120_000;
 
@@ -14,10 +14,7 @@ describe("a cluster that grows and shrinks under load", () => {
   let witness: Witness;
 
   before(async () => {
-    await installOperator();
-    cluster = await ClusterUnderTest.create("e2e-scale", { replicas: 1 });
-    await cluster.ready(60_000);
-    witness = await Witness.start(cluster.ref, { members: 5 });
+    ({ cluster, witness } = await startWitnessed("e2e-scale", { replicas: 1, members: 5 }));
   });
   after(async () => await cluster.remove());
 

@@ -5,10 +5,10 @@ import { POD } from "../../operator/api/resources.ts";
 import type { Condition, QuorateCluster } from "../../operator/api/gen/types.ts";
 import { api } from "./support/api.ts";
 import { APART, BROKEN, BROKEN_SAYS, NEXT, NO_BUILDS, type Variant } from "./support/builds.ts";
-import { ClusterUnderTest } from "./support/cluster.ts";
+import type { ClusterUnderTest } from "./support/cluster.ts";
 import { IMAGE } from "./support/image.ts";
-import { installOperator } from "./support/operator.ts";
-import { Witness } from "./support/witness.ts";
+import type { Witness } from "./support/witness.ts";
+import { startWitnessed } from "./support/witnessed.ts";
 
 const STEP_MS_MAX = 120_000;
 /** From the edit: the old pod has to go, and the new one to come, before there is anything to tell. */
@@ -25,10 +25,7 @@ describe("a cluster of three whose version changes, under load", { skip: NO_BUIL
   let witness: Witness;
 
   before(async () => {
-    await installOperator();
-    cluster = await ClusterUnderTest.create("e2e-versions", { replicas: 3 });
-    await cluster.ready(60_000);
-    witness = await Witness.start(cluster.ref, { members: 3 });
+    ({ cluster, witness } = await startWitnessed("e2e-versions", { replicas: 3 }));
   });
   after(async () => await cluster.remove());
 
