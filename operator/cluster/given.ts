@@ -12,6 +12,7 @@ import {
   splitBundle,
   textOf,
 } from "./certificates.ts";
+import type { Facts } from "./facts.ts";
 import { clusterNames, podHost, podName } from "./names.ts";
 import type { View } from "./view.ts";
 
@@ -46,8 +47,21 @@ export function refusedCertificate(view: View): string | null {
   return null;
 }
 
+/** By the facts of a pass, and there by the Secret that takes a given one over: the plan asks, and then the status does. */
+const judged = new WeakMap<Facts, Map<string, string | null>>();
+
+function complaint(view: View, leaf: Leaf): string | null {
+  const known = judged.get(view.facts) ?? new Map<string, string | null>();
+  judged.set(view.facts, known);
+  const before = known.get(leaf.secret);
+  if (before !== undefined) return before;
+  const found = judge(view, leaf);
+  known.set(leaf.secret, found);
+  return found;
+}
+
 /** Taken over, it would part members from each other, from clients, or from the operator. */
-function complaint(view: View, { from, side }: Leaf): string | null {
+function judge(view: View, { from, side }: Leaf): string | null {
   if (from === null) return null;
   const given = view.facts.secrets.get(from);
   const [chain, key, bundle] = ["tls.crt", "tls.key", "ca.crt"].map((name) => textOf(given, name));
