@@ -6,6 +6,7 @@ import type { Facts } from "./facts.ts";
 import { refusedCertificate } from "./given.ts";
 import { refusedAuth } from "./operation/auth.ts";
 import { nextTurn } from "./operation/authority.ts";
+import { corruptionRefusal } from "./operation/corruption.ts";
 import { describePod } from "./operation/describe.ts";
 import { spaceRefusal } from "./operation/space.ts";
 import { refusedGrowth } from "./operation/volumes.ts";
@@ -132,6 +133,7 @@ function refusalOf(view: View): string | null {
     refusedGrowth(view),
     refusedAuth(view),
     spaceRefusal(view),
+    corruptionRefusal(view),
   ].filter((refusal) => refusal !== null);
   return refusals.length === 0 ? null : refusals.join("; ");
 }

@@ -114,6 +114,8 @@ export interface RepairCorruptionOperation extends OperationHead {
   readonly type: "RepairCorruption";
   /** At which the members are compared; null: not chosen yet. */
   readonly revision: number | null;
+  /** Id of the one that differs, while alarms that name others are being ended; null or absent: there are none such. */
+  readonly odd?: string | null;
 }
 
 export interface DefragmentOperation extends OperationHead {

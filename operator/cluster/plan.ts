@@ -36,6 +36,7 @@ import { planForgetting, planRepair } from "./operation/repair.ts";
 import { planReplaceMember } from "./operation/replace-member.ts";
 import { planRoll, planRollOn } from "./operation/roll.ts";
 import { planEvenOut, planJoin, planScale } from "./operation/scale.ts";
+import { planYielding } from "./operation/yielding.ts";
 import { planGate } from "./gate.ts";
 import {
   planBootFiles,
@@ -99,7 +100,7 @@ export function plan(facts: Facts): Action {
     if (next.kind === "wait" && isOvertaken(view, operation, next))
       return finish(view, "Abandoned", `the spec has changed while it waited: ${next.message}`);
     if (next.kind !== "wait") return next;
-    const givenUp = planGivingUp(view, operation, next);
+    const givenUp = planGivingUp(view, operation, next) ?? planYielding(view, operation, next);
     return givenUp ?? planExpansion(view) ?? inTime(view, operation, next);
   }
   return first(QUESTIONS, view) ?? { kind: "settled" };
@@ -155,10 +156,18 @@ function planOperation(view: View, operation: Operation): Action {
 }
 
 /** What these wait for, a newer spec may be the cure of, and what they have begun is seen in what is. */
-const OVERTAKEN: ReadonlySet<string> = new Set(["Roll", "RemoveMember", "ReplaceMember", "Wake"]);
+const OVERTAKEN: ReadonlySet<string> = new Set([
+  "Roll",
+  "RemoveMember",
+  "RepairCorruption",
+  "RepairSpace",
+  "ReplaceMember",
+  "Wake",
+]);
 const CURABLE: ReadonlySet<string> = new Set([
   "AwaitQuorum",
   "AwaitMemberList",
+  "AwaitMembers",
   "AwaitParticipating",
 ]);
 

@@ -147,13 +147,55 @@ const MUTANTS: readonly Mutant[] = [
     rule: /files belong to nobody/,
   },
   {
+    claim: "a member is replaced because an alarm names it",
+    theme: "corruption",
+    edits: [
+      [
+        "operator/cluster/operation/corruption.ts",
+        "members.find((place) => !largest.includes(place))",
+        "members.find(({ member }) => member?.id === corruptAlarms(view)[0]?.memberId)",
+      ],
+    ],
+    rule: /I2|its history differs/,
+  },
+  {
+    claim: "CORRUPT is ended before the members were compared",
+    theme: "corruption",
+    edits: [
+      [
+        "operator/cluster/operation/corruption.ts",
+        'return proceed(view, operation, { step: "Compare", revision });',
+        "return { kind: 'disarm', alarm: corruptAlarms(view)[0] };",
+      ],
+    ],
+    rule: /convergence.*its history differs/,
+  },
+  {
+    claim: "an alarm waits for an operation that waits for it",
+    theme: "corruption",
+    edits: [["operator/cluster/plan.ts", "?? planYielding(view, operation, next);", ";"]],
+    rule: /convergence.*the alarm CORRUPT/,
+  },
+  {
+    claim: "a restore wipes the disk that it was put on, too",
+    theme: "restore",
+    edits: [
+      [
+        "operator/cluster/operation/tasks.ts",
+        "name === seed || claim === null ? [] : [claim.metadata.uid",
+        "claim === null ? [] : [claim.metadata.uid",
+      ],
+    ],
+    rule: /only copy/,
+  },
+  {
     claim: "what waits for a quorum that is lost keeps its recovery waiting",
     theme: "quorum",
     edits: [
       [
         "operator/cluster/plan.ts",
-        "const givenUp = planGivingUp(view, operation, next);",
-        "const givenUp = false ? planGivingUp(view, operation, next) : null;",
+        "planGivingUp(view, operation, next) ??",
+        "(false ? planGivingUp(view, operation, next) : null) ??",
       ],
     ],
     rule: /convergence/,

@@ -108,41 +108,6 @@ describe("NOSPACE that could not be ended", () => {
   });
 });
 
-describe("CORRUPT", () => {
-  it("has the member replaced that differs, not the one that the alarm names", async () => {
-    await settled(15, async (sandbox) => {
-      const before = { 1: idOf(sandbox, "kv-1"), 2: idOf(sandbox, "kv-2") };
-      sandbox.world.odd.add(before[2]);
-      sandbox.world.alarms.add(`CORRUPT ${before[1]}`);
-      await sandbox.time.until("mended", 10 * MINUTE, () => {
-        return sandbox.world.alarms.size === 0 && voters(sandbox) === 3 && sandbox.isSettled(3);
-      });
-      assert.equal(idOf(sandbox, "kv-1"), before[1]);
-      assert.notEqual(idOf(sandbox, "kv-2"), before[2]);
-    });
-  });
-
-  it("without a majority of one history is left to a person", async () => {
-    await settled(
-      16,
-      async (sandbox) => {
-        const ids = ["kv-0", "kv-1"].map((pod) => idOf(sandbox, pod));
-        sandbox.world.odd.add(ids[1] ?? "");
-        sandbox.world.alarms.add(`CORRUPT ${ids[1]}`);
-        await sandbox.time.until("told", 5 * MINUTE, () => sandbox.condition("Stalled") === "True");
-        await sandbox.time.run(2 * MINUTE);
-        assert.deepEqual(
-          ["kv-0", "kv-1"].map((pod) => idOf(sandbox, pod)),
-          ids,
-        );
-        const stalled = sandbox.cluster.status?.conditions?.find(({ type }) => type === "Stalled");
-        assert.match(stalled?.message ?? "", /kv-0 against kv-1|kv-1 against kv-0/);
-      },
-      { replicas: 2, unsafe: { plaintext: true, evenReplicas: true } },
-    );
-  });
-});
-
 describe("a task", () => {
   it("moves the lead, defragments, and replaces a member, each once", async () => {
     await settled(17, async (sandbox) => {

@@ -1,5 +1,6 @@
 /** The member with the highest ordinal leaves: leadership first, then the list, then the pod, then by the policy its disk. */
 import { type Action, stalled, wait } from "../action.ts";
+import { isBackupReading } from "../facts.ts";
 import type { RemoveMemberOperation } from "../journal.ts";
 import { withBootFile } from "../journal.ts";
 import { isTerminating } from "../objects.ts";
@@ -25,6 +26,12 @@ function leave(view: View, operation: RemoveMemberOperation, place: Place): Acti
     return finish(view, "Abandoned", `the spec asks for ${wanted} members now`);
   const { member } = place;
   if (member === null || member.isLearner) return { kind: "memberRemove", id: member?.id ?? "" };
+  const { alarms } = view.facts;
+  if (!alarms.known) return wait("AwaitAlarms", `alarms cannot be read: ${alarms.why}`);
+  const [alarm] = alarms.value;
+  if (alarm !== undefined)
+    return finish(view, "Abandoned", `the alarm ${alarm.alarm} comes first: ${place.name} stays`);
+  if (isBackupReading(view.facts)) return wait("AwaitBackup", "a backup reads from a member");
   if (!canLose(view, place)) {
     const remaining = view.voters.length - 1;
     return stalled(

@@ -8,6 +8,8 @@ import { type Place, type View, canLose, canRest, isOutdated } from "../view.ts"
 import type { MemberReplacement } from "./replace-reasons.ts";
 
 const CORRUPTION = /\bcorrupt|checksum|\bdamaged\b/i;
+/** Of a member that refuses what it was told, which may well be a flag with such a name: its data are as they were. */
+const USAGE_EXIT = 2;
 /** Restarts that a container has to fail at before its member is replaced for it. */
 const FAILURES_MIN = 3;
 
@@ -17,7 +19,8 @@ export function planRepair(view: View): Action | null {
   return planReplacement(view) ?? planRecreation(view);
 }
 
-function planReplacement(view: View): Action | null {
+/** Who has to be replaced and can be. */
+export function planReplacement(view: View): Action | null {
   if (view.memberList === null) return null;
   for (const place of view.places) {
     const reason = needsReplacement(view, place);
@@ -61,6 +64,11 @@ export function beginReplacement(
   );
 }
 
+/** Waiting for it to take part would be for ever: it has to be replaced, which is an operation of its own. */
+export function lostMember(view: View): Place | null {
+  return view.places.find((place) => needsReplacement(view, place) !== null) ?? null;
+}
+
 /** Why this member's data are lost, as far as can be seen; null: they are not, or it is not known. */
 export function needsReplacement(view: View, place: Place): MemberReplacement | null {
   const { member, boot, pod, claim } = place;
@@ -81,7 +89,7 @@ export function needsReplacement(view: View, place: Place): MemberReplacement | 
   const container = containerOf(pod);
   const ended = container?.state?.terminated ?? container?.lastState?.terminated;
   if (ended === undefined || isOomKilled(pod) || ended.exitCode === 0) return null;
-  if (CORRUPTION.test(ended.message ?? "")) return "DiskCorrupt";
+  if (ended.exitCode !== USAGE_EXIT && CORRUPTION.test(ended.message ?? "")) return "DiskCorrupt";
   const recreates = view.journal.recreates[place.name]?.count ?? 0;
   const failed = (container?.restartCount ?? 0) >= FAILURES_MIN;
   return failed && recreates >= view.spec.repair.maxRecreates && !isOutdated(view, place)

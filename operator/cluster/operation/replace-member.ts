@@ -3,6 +3,7 @@
  * an idle pod, and joins as every other does.
  */
 import { type Action, stalled, wait } from "../action.ts";
+import { isBackupReading } from "../facts.ts";
 import type { ReplaceMemberOperation } from "../journal.ts";
 import { withBootFile } from "../journal.ts";
 import { isTerminating } from "../objects.ts";
@@ -30,6 +31,8 @@ function remove(view: View, operation: ReplaceMemberOperation, place: Place, id:
         : `of the ${remaining} voters that remain, ${quorumOf(remaining)} have to take part`;
     return stalled("AwaitQuorum", `${place.name} is not removed (${operation.reason}): ${why}`);
   }
+  if (operation.reason === "Asked" && isBackupReading(view.facts))
+    return wait("AwaitBackup", "a backup reads from a member");
   if (operation.reason === "Asked" && view.leader?.name === place.name) {
     const heir = view.places.find(({ participates, name }) => participates && name !== place.name);
     const targetId = heir?.member?.id;

@@ -8,7 +8,8 @@ import { isBackupReading, valueOf } from "../facts.ts";
 import type { MemberState, RaisedAlarm } from "../../admin.ts";
 import { type Place, type View } from "../view.ts";
 import { describePod } from "./describe.ts";
-import { needsReplacement } from "./repair.ts";
+import { corruptAlarms } from "./corruption.ts";
+import { lostMember } from "./repair.ts";
 
 /** Of the quota: beyond it the alarm would be raised again at once. */
 const FULL = 0.9;
@@ -24,7 +25,8 @@ export function spaceAlarms(view: View): readonly RaisedAlarm[] {
 
 export function planSpace(view: View): Action | null {
   if (spaceAlarms(view).length === 0 || view.spec.repair.mode === "Manual") return null;
-  if (lostMember(view) !== null || isInVain(view)) return null;
+  // Under CORRUPT nothing is compacted.
+  if (corruptAlarms(view).length > 0 || lostMember(view) !== null || isInVain(view)) return null;
   return begin(view, { type: "RepairSpace", step: "Compact", defragmented: [] });
 }
 
@@ -47,6 +49,8 @@ export function planRepairSpace(view: View, operation: RepairSpaceOperation): Ac
       : wait("AwaitAlarms", `alarms cannot be read: ${view.facts.alarms.why}`);
   const lost = lostMember(view);
   if (lost !== null) return finish(view, "Abandoned", `${lost.name} has to be replaced first`);
+  if (corruptAlarms(view).length > 0)
+    return finish(view, "Abandoned", "the members have to be compared first: CORRUPT is raised");
   if (operation.step === "Compact") {
     const revision = view.leader?.state?.revision ?? null;
     if (revision === null) return wait("AwaitLeader", "the members have no leader now");
@@ -78,11 +82,6 @@ export function planDefragment(view: View, operation: DefragmentOperation): Acti
   const done = [...operation.done, next.place.name];
   const afterwards = revised(view.journal, { operation: { ...operation, done } });
   return { kind: "defragment", member: next.place.name, afterwards };
-}
-
-/** Waiting for it to take part would be for ever: it has to be replaced, which is another operation. */
-function lostMember(view: View): Place | null {
-  return view.places.find((place) => needsReplacement(view, place) !== null) ?? null;
 }
 
 type Next =

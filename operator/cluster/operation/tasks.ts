@@ -115,7 +115,11 @@ export function planGivingUp(view: View, operation: Operation, { message }: Wait
   );
   const isHopeless = view.memberList === null && isLost === true && !UNRESCUED.has(operation.type);
   if (!isHopeless || rescueOf(view) === null) return null;
-  const why = `the quorum was lost while it waited: ${message}`;
+  return giveUp(view, operation, `the quorum was lost while it waited: ${message}`);
+}
+
+/** For something that is more urgent. */
+export function giveUp(view: View, operation: Operation, why: string): Action {
   // Whoever asked for a new authority asks still, unless it is there already and goes on by itself.
   const isAsked = operation.type === "RotateAuthority" && nextTurn(view) === null;
   const beside = isAsked ? { rotated: null } : {};

@@ -2,11 +2,11 @@
 import type { Prng } from "../../../src/base/prng.ts";
 import type { Action } from "../../../operator/cluster/action.ts";
 import { PERSISTENT_VOLUME_CLAIM, POD } from "../../../operator/api/resources.ts";
-import { quorumOf } from "../../../operator/cluster/view.ts";
 import { sleep } from "../../../operator/time.ts";
-import { emptyDisk, idOf } from "./consensus.ts";
+import { emptyDisk } from "./consensus.ts";
 import { VERSION } from "./pod-status.ts";
 import type { Sandbox } from "./sandbox.ts";
+import { spareVoters } from "./soundness.ts";
 import { NAMESPACE } from "./world.ts";
 
 export class Chaos {
@@ -36,15 +36,23 @@ export class Chaos {
     }
   }
 
-  /** Just when somebody is about to be taken away, somebody else is cut off. */
-  provoke(action: Action): void {
-    if (action.kind !== "journal" || !this.#random.chance(0.3)) return;
+  /** Just when somebody is about to be taken away, somebody else is cut off, or what `others` do happens. */
+  provoke(action: Action, others: readonly (() => void)[]): void {
+    if (action.kind !== "journal") return;
     const { operation } = action.document;
+    // People scale in now and then, and roll all the time.
+    if (!this.#random.chance(operation?.type === "RemoveMember" ? 0.8 : 0.3)) return;
     const isRisky =
       operation?.type === "RemoveMember" ||
       operation?.type === "ReplaceMember" ||
       (operation?.type === "Roll" && operation.current !== null);
-    if (isRisky) this.#cut();
+    if (!isRisky) return;
+    const other =
+      others.length > 0 && this.#random.chance(0.7)
+        ? others[this.#random.between(0, others.length)]
+        : undefined;
+    if (other === undefined) this.#cut();
+    else other();
   }
 
   heal(): void {
@@ -115,28 +123,22 @@ export class Chaos {
   /** Only while a quorum would be left that has everything, and there are three voters. */
   #loseDisk(): void {
     const { world, api } = this.#sandbox;
-    for (const lineage of world.lineages.values()) {
-      const voters = lineage.seats.filter(({ learner }) => !learner);
-      const running = world.running(lineage);
-      const whole = voters.filter(({ id }) =>
-        running.some(({ disk }) => idOf(disk) === id && disk.index === lineage.entries.length),
-      );
-      const left = whole.length - 1;
-      if (lineage.leader === null || voters.length < 3 || left < quorumOf(voters.length)) continue;
-      const victim = running[this.#random.between(0, running.length)];
-      if (victim === undefined) continue;
-      const ref = { namespace: NAMESPACE, name: `data-${victim.pod}` };
-      const how = this.#random.between(0, 3);
-      this.note(`the disk of ${victim.pod} is lost, way ${how}`);
-      if (how === 0) {
-        const uid = api.store.get(PERSISTENT_VOLUME_CLAIM, ref)?.metadata.uid;
-        if (uid !== undefined) world.disks.set(uid, emptyDisk());
-        world.stop(victim.pod);
-      } else {
-        api.store.delete(PERSISTENT_VOLUME_CLAIM, ref);
-        if (how === 2) api.store.delete(POD, { namespace: NAMESPACE, name: victim.pod });
-      }
-      return;
+    const spare = spareVoters(world);
+    const lineage = world.lineageOf(spare[0]?.pod ?? "");
+    if (lineage === null) return;
+    const running = world.running(lineage);
+    const victim = running[this.#random.between(0, running.length)];
+    if (victim === undefined) return;
+    const ref = { namespace: NAMESPACE, name: `data-${victim.pod}` };
+    const how = this.#random.between(0, 3);
+    this.note(`the disk of ${victim.pod} is lost, way ${how}`);
+    if (how === 0) {
+      const uid = api.store.get(PERSISTENT_VOLUME_CLAIM, ref)?.metadata.uid;
+      if (uid !== undefined) world.disks.set(uid, emptyDisk());
+      world.stop(victim.pod);
+    } else {
+      api.store.delete(PERSISTENT_VOLUME_CLAIM, ref);
+      if (how === 2) api.store.delete(POD, { namespace: NAMESPACE, name: victim.pod });
     }
   }
 }

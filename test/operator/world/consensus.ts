@@ -23,10 +23,12 @@ export interface Disk {
   removed: boolean;
   /** Entries of the lineage that it has. */
   index: number;
+  /** What is on it cannot be read: who starts there ends at once, and says so. */
+  isDamaged: boolean;
 }
 
 export function emptyDisk(): Disk {
-  return { identity: null, removed: false, index: 0 };
+  return { identity: null, removed: false, index: 0, isDamaged: false };
 }
 
 /** A process that runs Raft on a disk. */
@@ -140,12 +142,16 @@ export class Lineage {
   }
 
   get writes(): readonly number[] {
-    return this.entries.flatMap((entry) => (entry.kind === "write" ? [entry.id] : []));
+    return writesOf(this.entries);
   }
 
   has(write: number): boolean {
     return this.entries.some((entry) => entry.kind === "write" && entry.id === write);
   }
+}
+
+export function writesOf(entries: readonly Entry[]): readonly number[] {
+  return entries.flatMap((entry) => (entry.kind === "write" ? [entry.id] : []));
 }
 
 export function idOf(disk: Disk): string {

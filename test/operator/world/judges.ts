@@ -5,7 +5,9 @@
 import type { BootFile } from "../../../src/api/boot.ts";
 import type { Wait } from "../../../operator/cluster/action.ts";
 import { quorumOf } from "../../../operator/cluster/view.ts";
-import { type Lineage, type Seat, idOf } from "./consensus.ts";
+import { type Disk, type Lineage, type Seat, idOf, writesOf } from "./consensus.ts";
+import { Holds } from "./holds.ts";
+import { refusesWrites } from "./soundness.ts";
 import { type World, urlOf } from "./world.ts";
 
 /** Entries that one who takes part may be behind: it was away for a while, and has them in a second. */
@@ -29,27 +31,35 @@ export class Judges {
   /** Of bootstrap tickets, by incarnation. */
   readonly #seeds = new Map<number, Set<string>>();
   acknowledged: readonly number[] = [];
+  /** A person has deleted the cluster, with its data. */
+  isGivenUp = false;
+
+  readonly #holds: Holds;
 
   constructor(world: World) {
     this.#world = world;
+    this.#holds = new Holds(world);
   }
 
   /** Called at every moment at which somebody may have become well or ill. */
   look(): void {
     const now = this.#world.time.now();
+    this.#holds.look(now);
     for (const refusal of this.#world.tls.strangers()) this.breach("TLS", refusal);
     for (const lineage of this.#world.lineages.values()) {
       const learners = lineage.seats.filter(({ learner }) => learner);
       if (learners.length > 1) this.breach("I1", `${learners.length} learners at one time`);
       for (const { disk } of this.#world.running(lineage)) {
-        if (lineage.leader !== null && disk.index + LAG_MAX >= lineage.entries.length)
-          this.#wellAt.set(idOf(disk), now);
+        const isSound = !this.#world.odd.has(idOf(disk));
+        const isNear = disk.index + LAG_MAX >= lineage.entries.length;
+        if (lineage.leader !== null && isNear && isSound) this.#wellAt.set(idOf(disk), now);
       }
     }
   }
 
   /** A write goes to whoever leads; an acknowledged one is remembered. */
   write(id: number): void {
+    if (refusesWrites(this.#world)) return;
     for (const lineage of this.#world.lineages.values()) {
       try {
         lineage.propose({ kind: "write", id }, this.#world.running(lineage));
@@ -82,6 +92,9 @@ export class Judges {
     this.look();
     const seat = lineage.seats.find((each) => each.id === id);
     if (seat === undefined || seat.learner) return;
+    const isWell = this.#isWellNow(lineage, seat.name);
+    const held = isWell ? this.#holds.ofRemoval(seat, since) : null;
+    if (held !== null) this.breach("I9", `${seat.name} was removed while ${held}`);
     this.#mayLose("I2", { what: `the removal of ${seat.name}`, lineage, seat, gone: 1, since });
   }
 
@@ -92,6 +105,8 @@ export class Judges {
     const seat = lineage?.seats.find(({ url }) => url === this.#url(pod));
     if (lineage === null || seat === undefined || seat.learner || !this.#isWellNow(lineage, pod))
       return;
+    const held = this.#holds.ofRoll(seat, since);
+    if (held !== null) this.breach("I9", `the pod ${pod} was deleted while ${held}`);
     const voters = lineage.seats.filter(({ learner }) => !learner).length;
     if (voters > 1)
       this.#mayLose("I9", {
@@ -118,9 +133,30 @@ export class Judges {
     return lineage.leader !== null && this.#world.running(lineage).some((each) => each.pod === pod);
   }
 
+  /** What a person gave up, or what is nobody's only copy: all that was acknowledged is on another disk that can be read. */
+  #onLoseCopy(claim: string, uid: string): void {
+    const { disks, lineages } = this.#world;
+    const writesOn = (disk: Disk): ReadonlySet<number> => {
+      const lineage = lineages.get(disk.identity?.clusterId.toString(16) ?? "");
+      const isCopy = lineage !== undefined && !disk.isDamaged && !this.#world.odd.has(idOf(disk));
+      return new Set(isCopy ? writesOf(lineage.entries.slice(0, disk.index)) : []);
+    };
+    const disk = disks.get(uid);
+    const lineage = lineages.get(disk?.identity?.clusterId.toString(16) ?? "");
+    if (disk === undefined || lineage?.isGivenUp !== false) return;
+    const held = writesOn(disk);
+    const others = [...disks].flatMap(([other, each]) => (other === uid ? [] : [writesOn(each)]));
+    const lost = this.acknowledged.filter(
+      (write) => held.has(write) && !others.some((writes) => writes.has(write)),
+    );
+    if (lost.length > 0)
+      this.breach("only copy", `${lost.length} acknowledged writes went with the claim ${claim}`);
+  }
+
   /** I5: who lives there keeps its disk, unless a person gave up the cluster that it is of, learners that run on included. */
   onDeleteClaim(claim: string, uid: string | undefined): void {
     const pod = claim.slice("data-".length);
+    if (uid !== undefined && !this.isGivenUp) this.#onLoseCopy(claim, uid);
     const disk = uid === undefined ? undefined : this.#world.disks.get(uid);
     for (const lineage of this.#world.lineages.values()) {
       if (lineage.isGivenUp) continue;

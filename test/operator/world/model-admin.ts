@@ -12,10 +12,13 @@ import type {
 import { sleep } from "../../../operator/time.ts";
 import { ConsensusError, type Lineage, type Running, idOf } from "./consensus.ts";
 import { VERSION } from "./pod-status.ts";
+import { isMuted } from "./soundness.ts";
 import type { World } from "./world.ts";
 
 /** Called at each end of each call, with what it is about; one that throws does so to the caller. */
 export type AdminHook = (call: string, when: "before" | "after") => Promise<void>;
+
+const CORRUPT = "etcdserver: corrupt cluster";
 
 export class ModelAdmins implements AdminPool {
   readonly #world: World;
@@ -139,6 +142,7 @@ class ModelAdmin implements Admin {
       const seat = lineage.seats.find(({ id }) => self !== undefined && id === idOf(self.disk));
       if (seat === undefined || seat.learner)
         throw new ConsensusError("etcdserver: rpc not supported for learner");
+      if (isMuted(this.#world, seat.id)) throw new ConsensusError(CORRUPT);
       return lineage.entries.length;
     });
   }
@@ -168,7 +172,11 @@ class ModelAdmin implements Admin {
   }
 
   compact(): Promise<void> {
-    return this.#call("compact", () => void this.#world.care.push("compact"));
+    return this.#call("compact", () => {
+      if ([...this.#world.alarms].some((raised) => raised.startsWith("CORRUPT")))
+        throw new ConsensusError(CORRUPT);
+      this.#world.care.push("compact");
+    });
   }
 
   /** A quarter of a database is in use, where it was not said to be full. */

@@ -7,7 +7,8 @@ import type { MemberId } from "../../../src/raft/types.ts";
 import { Lineage, emptyDisk } from "./consensus.ts";
 import { dueJobs, endJob, expiredJobs, flagOf, purposeOf } from "./jobs.ts";
 import type { Sandbox } from "./sandbox.ts";
-import { NAMESPACE, clusterIdOf, urlOf } from "./world.ts";
+import { clusterIdOf } from "./identities.ts";
+import { NAMESPACE, urlOf } from "./world.ts";
 
 /** "early": its check finds it, "late": it comes between the check and the restore, which finds it. */
 export type Damage = "early" | "late";
@@ -109,6 +110,7 @@ export class Restores {
     for (const write of writes) lineage.entries.push({ kind: "write", id: write });
     world.lineages.set(clusterId, lineage);
     disk.removed = false;
+    disk.isDamaged = false;
     disk.index = lineage.entries.length;
     disk.identity = {
       clusterId: BigInt(`0x${clusterId}`),

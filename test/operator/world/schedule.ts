@@ -51,9 +51,10 @@ export async function runSchedule(
   theme.prepare?.(scene);
   let over = false;
   let struck = false;
+  const surprises = (theme.surprises ?? []).map((strike) => () => strike(scene));
   sandbox.onAction = (action) => {
     if (trace) console.log(describe(sandbox, action));
-    if (!struck) chaos.provoke(action);
+    if (!struck) chaos.provoke(action, surprises);
   };
   let next = 0;
   const serve = (): void => {

@@ -114,6 +114,7 @@ export const deletion: Theme = {
     });
     const before = claimsOf(scene);
     chaos.note(`the cluster is deleted, onDelete: ${onDelete}`);
+    judges.isGivenUp = onDelete === "Delete";
     sandbox.api.store.delete(QUORATE_CLUSTER, { namespace: NAMESPACE, name: CLUSTER });
     await sandbox.time.until("it is gone", GONE_MS, () => {
       const kinds = [QUORATE_CLUSTER, STATEFUL_SET, POD];
@@ -131,6 +132,7 @@ export const deletion: Theme = {
       if (disks.every(({ identity }) => identity === null)) judges.startAnew();
     }
     judges.startAnew();
+    judges.isGivenUp = false;
     sandbox.create({ replicas: chaos.replicas });
   },
 };

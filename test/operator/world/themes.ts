@@ -5,6 +5,7 @@ import type { Chaos } from "./chaos.ts";
 import type { Judges } from "./judges.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { backups } from "./theme-backups.ts";
+import { corruption } from "./theme-corruption.ts";
 import { certificates, passwords, pause, sleep, tasks, volumes } from "./themes-of-care.ts";
 import { deletion, quorum, restore } from "./themes-of-loss.ts";
 
@@ -21,6 +22,8 @@ export interface Theme {
   /** Before the operators begin. */
   readonly prepare?: (scene: Scene) => void;
   readonly strokes: readonly ((scene: Scene) => void)[];
+  /** What happens, too, just when somebody is about to be taken away. */
+  readonly surprises?: Theme["strokes"];
   /** After the last stroke, while the operators still have it hard. */
   readonly finale?: (scene: Scene) => Promise<void>;
   /** Once it is quiet: what a person would put right. */
@@ -44,6 +47,7 @@ const THEMES: readonly Theme[] = [
   quorum,
   backups,
   deletion,
+  corruption,
 ];
 
 /** Every second history is about two things at once. */
@@ -67,6 +71,7 @@ function both(one: Theme, other: Theme): Theme {
       other.prepare?.(scene);
     },
     strokes: [...one.strokes, ...other.strokes],
+    surprises: [...(one.surprises ?? []), ...(other.surprises ?? [])],
     tidy: (scene) => {
       one.tidy?.(scene);
       other.tidy?.(scene);

@@ -2,10 +2,8 @@
  * A cluster of Kubernetes with members in it, modelled: StatefulSet controller, kubelets, volumes, and what the members agree on.
  * The members' decisions about tickets are the real ones (`node/boot/decide.ts`); the API server is test/operator/fake-api.ts.
  */
-import { createHash } from "node:crypto";
 import type { BootFile, BootReport } from "../../../src/api/boot.ts";
 import type { Prng } from "../../../src/base/prng.ts";
-import type { MemberId } from "../../../src/raft/types.ts";
 import { decideBoot } from "../../../node/boot/decide.ts";
 import { PERSISTENT_VOLUME_CLAIM, POD, CONFIG_MAP } from "../../../operator/api/resources.ts";
 import type { Claim, ConfigMap, Pod } from "../../../operator/cluster/objects.ts";
@@ -13,14 +11,19 @@ import { BOOT_ANNOTATION } from "../../../operator/cluster/names.ts";
 import type { FakeApi } from "../fake-api.ts";
 import type { VirtualTime } from "../virtual-time.ts";
 import { type Disk, Lineage, type Running, type Seat, emptyDisk, idOf } from "./consensus.ts";
+import { clusterIdOf, identityOf } from "./identities.ts";
 import { MountedTls } from "./mounted-tls.ts";
 import { failedStatus, runningStatus, versionOf } from "./pod-status.ts";
+import { isMuted, leaveOnly } from "./soundness.ts";
 
 export const NAMESPACE = "data";
 
 const TICK_MS = 250;
 /** How long a volume may show an old file where nothing hurries the kubelet. */
 const STALE_FILE_MS = 60_000;
+/** What a member's last line is where it cannot read its data. */
+const DAMAGED =
+  "quorate: the record at 4711 has a wrong checksum: start it with --corruption-repair to rebuild it from its peers";
 
 /** A container that runs. */
 export interface Process {
@@ -54,7 +57,7 @@ export class World {
   readonly broken: Map<string, string> = new Map();
   /** Versions whose members their peers refuse, with why. */
   readonly refused: Map<string, string> = new Map();
-  /** Raised, as `NOSPACE id`. */
+  /** Raised, as `NOSPACE id`; 0 names nobody. */
   readonly alarms: Set<string> = new Set();
   /** Members whose history differs, by id. */
   readonly odd: Set<string> = new Set();
@@ -176,8 +179,11 @@ export class World {
       this.api.store.delete(POD, ref, { preconditions: { uid }, gracePeriodSeconds: 0 });
       return;
     }
-    const says = this.broken.get(versionOf(pod));
-    if (says !== undefined) return this.#setStatus(pod, failedStatus(pod, says));
+    const says = this.#failureOf(pod);
+    if (says !== null) {
+      this.stop(name);
+      return this.#setStatus(pod, failedStatus(pod, says));
+    }
     const process = this.processes.get(name) ?? this.#launch(pod);
     if (process === null) return;
     this.#refresh(process, pod);
@@ -186,12 +192,21 @@ export class World {
     this.#setStatus(pod, runningStatus(pod, running, ready, this.time.wall()));
   }
 
+  /** What its container says last, again and again; null: it begins. */
+  #failureOf(pod: Pod): string | null {
+    const claim = this.#claimOf(pod.metadata.name);
+    const disk = this.disks.get(claim?.metadata.uid ?? "");
+    return disk?.isDamaged === true ? DAMAGED : (this.broken.get(versionOf(pod)) ?? null);
+  }
+
+  #claimOf(pod: string): Claim | null {
+    const ref = { namespace: NAMESPACE, name: `data-${pod}` };
+    return this.api.store.get(PERSISTENT_VOLUME_CLAIM, ref) as Claim | null;
+  }
+
   #launch(pod: Pod): Process | null {
     const { name, uid = "" } = pod.metadata;
-    const claim = this.api.store.get(PERSISTENT_VOLUME_CLAIM, {
-      namespace: NAMESPACE,
-      name: `data-${name}`,
-    }) as Claim | null;
+    const claim = this.#claimOf(name);
     if (claim === null || !this.random.chance(0.5)) return null;
     if (this.scheme === "https" && !this.tls.mount(name, this.time.now())) return null;
     const claimUid = claim.metadata.uid ?? "";
@@ -239,7 +254,7 @@ export class World {
     if (this.cut.has(process.pod) || this.refused.has(process.version)) return false;
     const disk = this.disks.get(process.claimUid);
     const seat = lineage.seats.find(({ id }) => disk !== undefined && id === idOf(disk));
-    return seat !== undefined && !seat.learner;
+    return seat !== undefined && !seat.learner && !isMuted(this, seat.id);
   }
 
   #setStatus(pod: Pod, status: NonNullable<Pod["status"]> | null): void {
@@ -349,6 +364,7 @@ export class World {
     lineage.entries.unshift(...(before?.entries.slice(0, disk.index) ?? []));
     this.lineages.set(clusterId, lineage);
     if (before !== null) before.isGivenUp = true;
+    leaveOnly(this, idOf(disk), id);
     this.onForceNew(lineage.writes);
     disk.identity = identityOf(clusterId, id, incarnation, nonce);
     disk.index = lineage.entries.length;
@@ -368,27 +384,6 @@ export class World {
       }
     }
   }
-}
-
-function identityOf(
-  clusterId: string,
-  memberId: string,
-  fenceIncarnation: number,
-  usedNonce: string,
-): NonNullable<Disk["identity"]> {
-  return {
-    clusterId: BigInt(`0x${clusterId}`),
-    memberId: BigInt(`0x${memberId}`) as MemberId,
-    incarnation: 1n,
-    fenceIncarnation,
-    usedNonce,
-  };
-}
-
-/** No two nonces make the same cluster. */
-export function clusterIdOf(nonce: string): string {
-  const digits = createHash("sha256").update(nonce).digest("hex").slice(0, 15);
-  return BigInt(`0x${digits}`).toString(16);
 }
 
 export function urlOf(scheme: string, cluster: string, pod: string): string {
