@@ -9,6 +9,7 @@ import type { Facts } from "./facts.ts";
 import { JournalError } from "./journal.ts";
 import { type Observer, observe } from "./observe.ts";
 import { isSameJson } from "./json.ts";
+import { isNearlyFull } from "./operation/space.ts";
 import { plan } from "./plan.ts";
 import { REFUSED } from "./conditions.ts";
 import { buildStatus } from "./status.ts";
@@ -26,6 +27,8 @@ export type NextPass = number | null;
 
 /** Settled clusters are looked at all the same: members say nothing by themselves. */
 const IDLE_MS = 30_000;
+/** Where one of them may be full soon. */
+const IDLE_FULL_MS = 5_000;
 
 /** Rejects where the API server does not answer or refuses: the caller tries again, later each time. */
 export async function reconcileCluster(
@@ -51,7 +54,7 @@ export async function reconcileCluster(
     // Afterwards, so that a status that cannot be written keeps nothing from being mended, and a refusal is in it.
     await tell(reconciler, facts, refusalOf(failure?.thrown) ?? action);
     if (failure !== null) throw failure.thrown;
-    return nextPass(action);
+    return nextPass(action, facts);
   } catch (thrown) {
     if (!(thrown instanceof JournalError)) throw thrown;
     reconciler.recorder.event(cluster, "Warning", "JournalUnreadable", thrown.message);
@@ -77,12 +80,12 @@ function refusalOf(thrown: unknown): Wait | null {
   return isRefusal ? stalled("Refused", `Kubernetes refuses a step: ${thrown.message}`) : null;
 }
 
-function nextPass(action: Action): NextPass {
+function nextPass(action: Action, facts: Facts): NextPass {
   switch (action.kind) {
     case "wait":
       return action.afterMs;
     case "settled":
-      return IDLE_MS;
+      return isNearlyFull(facts) ? IDLE_FULL_MS : IDLE_MS;
     default:
       return 0;
   }

@@ -4,7 +4,7 @@ import type { DefragmentOperation, RepairSpaceOperation } from "../journal.ts";
 import { revised } from "../journal.ts";
 import { begin, finish } from "../step.ts";
 import { quotaBackendBytes } from "../../api/apply-defaults.ts";
-import { isBackupReading, valueOf } from "../facts.ts";
+import { type Facts, isBackupReading, valueOf } from "../facts.ts";
 import type { MemberState, RaisedAlarm } from "../../admin.ts";
 import { type Place, type View } from "../view.ts";
 import { describePod } from "./describe.ts";
@@ -13,6 +13,8 @@ import { lostMember } from "./repair.ts";
 
 /** Of the quota: beyond it the alarm would be raised again at once. */
 const FULL = 0.9;
+/** Of the quota: beyond it the alarm may be raised at any time. */
+const NEARLY_FULL = 0.8;
 /** After a repair that failed: where compactions have made room since, and where none is seen. */
 const ROOM_MS = 600_000;
 const AGAIN_MS = 3_600_000;
@@ -118,12 +120,21 @@ function fullest(
   { places }: View,
   bytesOf: (state: MemberState) => number = ({ dbSize }) => dbSize,
 ): number {
-  const shares = places.flatMap(({ state }) => {
-    if (state === null) return [];
-    const { dbSizeQuota } = state;
-    return [bytesOf(state) / (dbSizeQuota > 0 ? dbSizeQuota : DEFAULT_QUOTA)];
-  });
+  const shares = places.flatMap(({ state }) =>
+    state === null ? [] : [shareOf(state, bytesOf(state))],
+  );
   return Math.max(0, ...shares);
+}
+
+function shareOf({ dbSizeQuota }: MemberState, bytes: number): number {
+  return bytes / (dbSizeQuota > 0 ? dbSizeQuota : DEFAULT_QUOTA);
+}
+
+/** A member may refuse writes soon, which it tells nobody but who asks. */
+export function isNearlyFull({ members }: Pick<Facts, "members">): boolean {
+  return [...members.values()].some(
+    ({ state }) => state.known && shareOf(state.value, state.value.dbSize) >= NEARLY_FULL,
+  );
 }
 
 /** A roll may go on under NOSPACE where it is what brings a larger quota. */

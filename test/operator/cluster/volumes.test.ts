@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS } from "../../../operator/api/resources.ts";
 import type { Claim } from "../../../operator/cluster/objects.ts";
-import { Sandbox } from "../world/sandbox.ts";
+import { reconcileCluster } from "../../../operator/cluster/reconcile.ts";
+import { CLUSTER, Sandbox } from "../world/sandbox.ts";
 import { MINUTE, seatOf, settled, voters } from "../world/settled.ts";
 import { NAMESPACE } from "../world/world.ts";
 
@@ -97,5 +98,19 @@ describe("a storage class whose volumes cannot grow", () => {
     stop.abort();
     await sandbox.time.run(10);
     await operating;
+  });
+});
+
+describe("a database near its quota", () => {
+  it("has the operator look again within seconds, and not after half a minute as where there is room", async () => {
+    await settled(54, async (sandbox) => {
+      const ref = { namespace: NAMESPACE, name: CLUSTER };
+      const look = async (percent: number): Promise<number | null> => {
+        sandbox.world.sizes.set(seatOf(sandbox, "kv-1")?.id ?? "", percent);
+        return await reconcileCluster(sandbox.reconciler(), ref);
+      };
+      const waits = [await look(1), await look(79), await look(80), await look(79)];
+      assert.deepEqual(waits, [30_000, 30_000, 5_000, 30_000]);
+    });
   });
 });
