@@ -177,6 +177,40 @@ const MUTANTS: readonly Mutant[] = [
     rule: /convergence.*the alarm CORRUPT/,
   },
   {
+    claim: "NOSPACE is ended while a database is full",
+    theme: "volumes",
+    edits: [
+      ["operator/cluster/operation/space.ts", "if (fullest(view) < FULL) return {", "return {"],
+    ],
+    rule: /space: NOSPACE was ended/,
+  },
+  {
+    claim: "a member leaves while an alarm is raised",
+    theme: "volumes",
+    edits: [
+      ["operator/cluster/operation/remove-member.ts", "if (alarm !== undefined)", "if (false)"],
+    ],
+    rule: /I9: \S+ was removed while the alarm/,
+  },
+  {
+    claim: "a roll goes on under NOSPACE",
+    theme: "volumes",
+    edits: [["operator/cluster/operation/roll.ts", "if (!isClear)", "if (false)"]],
+    rule: /I9: the pod \S+ was deleted while the alarm/,
+  },
+  {
+    claim: "members are defragmented without a look at the others",
+    theme: "volumes",
+    edits: [["operator/cluster/operation/space.ts", "if (absent !== undefined) {", "if (false) {"]],
+    rule: /I9: the defragmentation/,
+  },
+  {
+    claim: "a roll takes a pod down while a backup reads",
+    theme: "backups",
+    edits: [["operator/cluster/operation/roll.ts", "if (isBackupReading(facts))", "if (false)"]],
+    rule: /I9: the pod \S+ was deleted while the backup/,
+  },
+  {
     claim: "a restore wipes the disk that it was put on, too",
     theme: "restore",
     edits: [

@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import type { RaisedAlarm } from "../../../operator/admin.ts";
 import { type Facts, known } from "../../../operator/cluster/facts.ts";
 import type { Operation } from "../../../operator/cluster/journal.ts";
-import { next } from "./asking.ts";
+import { next, waits } from "./asking.ts";
 import { type MemberSketch, NOW, idOf } from "./facts.ts";
 
 const HEAD = {
@@ -131,6 +131,25 @@ describe("what waits", () => {
     const action = next({ operation: asked, members });
     assert.ok(action.kind !== "journal" || action.document.operation !== null);
   });
+});
+
+describe("a backup that reads", () => {
+  const backup = {
+    apiVersion: "quorate.io/v1alpha1",
+    kind: "QuorateBackup",
+    metadata: { name: "now", namespace: "data" },
+    spec: { clusterRef: { name: "kv" }, destination: { storeRef: { name: "s3" } } },
+    status: { phase: "Running" },
+  } as const;
+  for (const [what, operation] of [
+    ["a removal", removal],
+    ["a replacement that was asked for", asked],
+  ] as const)
+    it(`is waited for by ${what}`, () => {
+      const sketch = { operation, spec: { replicas: 2 } };
+      assert.equal(next(sketch).kind, "memberRemove");
+      assert.equal(waits({ ...sketch, facts: { backups: [backup] } }).reason, "AwaitBackup");
+    });
 });
 
 describe("a member whose container ends", () => {

@@ -1,9 +1,19 @@
 /** I9: what keeps members that are well from being taken away, and since when it does. */
-import { QUORATE_BACKUP, QUORATE_TASK } from "../../../operator/api/resources.ts";
-import type { QuorateBackup, QuorateTask } from "../../../operator/api/gen/types.ts";
+import { quotaBackendBytes } from "../../../operator/api/apply-defaults.ts";
+import {
+  PERSISTENT_VOLUME_CLAIM,
+  QUORATE_BACKUP,
+  QUORATE_CLUSTER,
+  QUORATE_TASK,
+} from "../../../operator/api/resources.ts";
+import type {
+  QuorateBackup,
+  QuorateCluster,
+  QuorateTask,
+} from "../../../operator/api/gen/types.ts";
 import type { Seat } from "./consensus.ts";
 import { isMuted } from "./soundness.ts";
-import type { World } from "./world.ts";
+import { NAMESPACE, type World } from "./world.ts";
 
 export class Holds {
   readonly #world: World;
@@ -33,12 +43,25 @@ export class Holds {
     return this.#known(since, isAsked ? /backup/ : /./);
   }
 
+  /** A roll that brings a larger quota may be what ends NOSPACE. */
   ofRoll(seat: Seat, since: number): string | null {
-    return this.#isIll(seat) ? null : this.#known(since, /CORRUPT|backup/);
+    if (this.#isIll(seat)) return null;
+    return this.#known(since, this.#isQuotaRaised() ? /CORRUPT|backup/ : /./);
   }
 
-  #isIll({ id }: Seat): boolean {
-    return this.#world.odd.has(id) || isMuted(this.#world, id);
+  #isQuotaRaised(): boolean {
+    const { api, processes } = this.#world;
+    const [cluster] = api.store.all(QUORATE_CLUSTER) as unknown as QuorateCluster[];
+    const wanted = cluster === undefined ? 0 : quotaBackendBytes(cluster.spec);
+    return [...processes.values()].some(({ quotaBytes }) => quotaBytes < wanted);
+  }
+
+  /** Its history is another, or is said to be, or its disk is being deleted under it. */
+  #isIll({ id, name }: Seat): boolean {
+    const ref = { namespace: NAMESPACE, name: `data-${name}` };
+    const claim = this.#world.api.store.get(PERSISTENT_VOLUME_CLAIM, ref);
+    const isLost = claim === null || claim.metadata.deletionTimestamp !== undefined;
+    return isLost || this.#world.odd.has(id) || isMuted(this.#world, id);
   }
 
   #known(since: number, which: RegExp): string | null {

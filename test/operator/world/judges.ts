@@ -3,15 +3,18 @@
  * operator believed. Each breach is a sentence.
  */
 import type { BootFile } from "../../../src/api/boot.ts";
+import type { RaisedAlarm } from "../../../operator/admin.ts";
 import type { Wait } from "../../../operator/cluster/action.ts";
 import { quorumOf } from "../../../operator/cluster/view.ts";
-import { type Disk, type Lineage, type Seat, idOf, writesOf } from "./consensus.ts";
+import { type Disk, type Lineage, type Seat, emptyDisk, idOf, writesOf } from "./consensus.ts";
 import { Holds } from "./holds.ts";
 import { refusesWrites } from "./soundness.ts";
 import { type World, urlOf } from "./world.ts";
 
 /** Entries that one who takes part may be behind: it was away for a while, and has them in a second. */
 const LAG_MAX = 1_000;
+/** Of a quota: beyond it NOSPACE would be raised again at once. */
+const FULL = 0.9;
 
 /** A voter, or its pod, is taken away. */
 interface Loss {
@@ -107,8 +110,7 @@ export class Judges {
       return;
     const held = this.#holds.ofRoll(seat, since);
     if (held !== null) this.breach("I9", `the pod ${pod} was deleted while ${held}`);
-    const voters = lineage.seats.filter(({ learner }) => !learner).length;
-    if (voters > 1)
+    if (votersOf(lineage).length > 1)
       this.#mayLose("I9", {
         what: `the deletion of the pod ${pod}`,
         lineage,
@@ -118,8 +120,28 @@ export class Judges {
       });
   }
 
+  /** It stops serving meanwhile. */
+  onDefragment(pod: string, since: number): void {
+    this.look();
+    const lineage = this.#world.lineageOf(pod);
+    const seat = lineage?.seats.find(({ url }) => url === this.#url(pod));
+    // Of two voters none can be spared, and there is no other way.
+    if (lineage === null || seat === undefined || votersOf(lineage).length < 3) return;
+    this.#mayLose("I9", { what: `the defragmentation of ${pod}`, lineage, seat, gone: 0, since });
+  }
+
+  onDisarm({ alarm }: RaisedAlarm): void {
+    const { processes, disks, sizes, percentBytes } = this.#world;
+    if (alarm !== "NOSPACE") return;
+    for (const { pod, claimUid, quotaBytes } of processes.values()) {
+      const percent = sizes.get(idOf(disks.get(claimUid) ?? emptyDisk())) ?? 1;
+      if (percent * percentBytes >= quotaBytes * FULL)
+        this.breach("space", `NOSPACE was ended while the database of ${pod} is full`);
+    }
+  }
+
   #mayLose(rule: string, { what, lineage, seat, gone, since }: Loss): void {
-    const voters = lineage.seats.filter(({ learner }) => !learner);
+    const voters = votersOf(lineage);
     const others = voters.filter(({ id }) => id !== seat.id);
     const well = others.filter(({ id }) => (this.#wellAt.get(id) ?? -1) >= since);
     const needed = quorumOf(voters.length - gone);
@@ -211,4 +233,8 @@ export class Judges {
   breach(rule: string, what: string): void {
     this.breaches.push(`${rule}: ${what}`);
   }
+}
+
+function votersOf({ seats }: Lineage): readonly Seat[] {
+  return seats.filter(({ learner }) => !learner);
 }

@@ -112,22 +112,24 @@ class ModelAdmin implements Admin {
     return this.#call(`status ${member}`, () => {
       const { lineage } = this.#at(member);
       const self = this.#self(member);
-      const dbSize = this.#world.sizes.get(idOf(self.disk)) ?? 1;
+      const percent = this.#world.sizes.get(idOf(self.disk)) ?? 1;
+      const dbSize = percent * this.#world.percentBytes;
+      const process = this.#world.processes.get(member);
       const seat = lineage.seatsAt(self.disk.index).find(({ id }) => id === idOf(self.disk));
       return {
         memberId: idOf(self.disk),
         clusterId: lineage.clusterId,
         leader: lineage.leader,
         isLearner: seat?.learner ?? true,
-        version: VERSION,
+        version: process?.version ?? VERSION,
         raftTerm: lineage.term,
         raftIndex: self.disk.index,
         appliedIndex: self.disk.index,
         revision: self.disk.index,
         dbSize,
         // Beyond the quota all of it is in use; else there is nearly nothing.
-        dbSizeInUse: dbSize > 100 ? dbSize : 1,
-        dbSizeQuota: 100,
+        dbSizeInUse: percent > 100 ? dbSize : this.#world.percentBytes,
+        dbSizeQuota: process?.quotaBytes ?? 0,
         errors: [],
       };
     });

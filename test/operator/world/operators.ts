@@ -4,7 +4,7 @@
  */
 import type { BootFile } from "../../../src/api/boot.ts";
 import type { Prng } from "../../../src/base/prng.ts";
-import type { Admin } from "../../../operator/admin.ts";
+import type { Admin, RaisedAlarm } from "../../../operator/admin.ts";
 import { QUORATE_BACKUP, QUORATE_BACKUP_SCHEDULE } from "../../../operator/api/resources.ts";
 import type { BackupHost } from "../../../operator/backup/controller.ts";
 import { reconcileBackup } from "../../../operator/backup/reconcile-backup.ts";
@@ -159,15 +159,33 @@ export class OperatorProcess {
     return new Proxy(admin, {
       get: (target, name: keyof Admin) => {
         const method = target[name] as (...args: unknown[]) => Promise<unknown>;
-        if (name !== "remove") return method.bind(target);
-        return async (id: string): Promise<void> => {
-          await this.#gate("remove", "before");
-          for (const lineage of this.#sandbox.world.lineages.values())
-            if (lineage.leader !== null) this.#judges.onRemove(lineage, id, this.#passSince);
-          await target.remove(id);
+        const judge = this.#judgesOf(name);
+        if (judge === null) return method.bind(target);
+        return async (...args: unknown[]): Promise<void> => {
+          await this.#gate(name, "before");
+          judge(args);
+          await method.apply(target, args);
         };
       },
     });
+  }
+
+  /** Who hears of a call to members, at the moment that it is made; null: nobody. */
+  #judgesOf(name: keyof Admin): ((args: readonly unknown[]) => void) | null {
+    const judges = this.#judges;
+    switch (name) {
+      case "remove":
+        return ([id]) => {
+          for (const lineage of this.#sandbox.world.lineages.values())
+            if (lineage.leader !== null) judges.onRemove(lineage, String(id), this.#passSince);
+        };
+      case "defragment":
+        return ([pod]) => judges.onDefragment(String(pod), this.#passSince);
+      case "disarm":
+        return ([alarm]) => judges.onDisarm(alarm as RaisedAlarm);
+      default:
+        return null;
+    }
   }
 
   #guarded(api: KubeApi, judge: (name: string, args: readonly unknown[]) => void): KubeApi {

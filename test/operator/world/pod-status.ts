@@ -7,8 +7,23 @@ export const VERSION = "1.4.2";
 
 /** The tag of its image. */
 export function versionOf(pod: Pod): string {
-  const { spec } = pod as { spec?: { containers?: readonly { image?: string }[] } };
-  return /:([^:/]+)$/.exec(spec?.containers?.[0]?.image ?? "")?.[1] ?? VERSION;
+  return /:([^:/]+)$/.exec(containerOf(pod)?.image ?? "")?.[1] ?? VERSION;
+}
+
+/** Bytes at which its member raises NOSPACE. */
+export function quotaOf(pod: Pod): number {
+  const flag = "--quota-backend-bytes=";
+  const arg = containerOf(pod)?.args?.find((each) => each.startsWith(flag));
+  return Number(arg?.slice(flag.length) ?? 0);
+}
+
+interface Container {
+  readonly image?: string;
+  readonly args?: readonly string[];
+}
+
+function containerOf(pod: Pod): Container | undefined {
+  return (pod as { spec?: { containers?: readonly Container[] } }).spec?.containers?.[0];
 }
 
 export function runningStatus(

@@ -1,13 +1,9 @@
 /** Themes in which nothing is lost: sleep, volumes, certificates, what people ask for, a pause. */
-import {
-  PERSISTENT_VOLUME_CLAIM,
-  QUORATE_CLUSTER,
-  QUORATE_TASK,
-  SECRET,
-} from "../../../operator/api/resources.ts";
+import { QUORATE_CLUSTER, QUORATE_TASK, SECRET } from "../../../operator/api/resources.ts";
 import type { QuorateTask } from "../../../operator/api/gen/types.ts";
-import type { Claim, Secret } from "../../../operator/cluster/objects.ts";
+import type { Secret } from "../../../operator/cluster/objects.ts";
 import { CLUSTER } from "./sandbox.ts";
+import { alarmsLeft, fillUp, watchRoom } from "./theme-space.ts";
 import type { Scene, Theme } from "./themes.ts";
 import { ROTATE_ANNOTATION } from "../../../operator/cluster/operation/authority.ts";
 import { NAMESPACE } from "./world.ts";
@@ -28,48 +24,6 @@ export const sleep: Theme = {
   },
 };
 
-const SIZES = ["8Gi", "16Gi", "32Gi", "64Gi"] as const;
-
-export const volumes: Theme = {
-  name: "volumes",
-  strokes: [
-    ({ sandbox, chaos }) => {
-      const at = SIZES.findIndex((size) => size === sandbox.cluster.spec.storage.size);
-      const size = SIZES[at + 1];
-      if (size === undefined) return;
-      chaos.note(`volumes of ${size}`);
-      sandbox.edit({ storage: { size } });
-    },
-    fillUp,
-  ],
-  missing: ({ sandbox }) => {
-    const { size } = sandbox.cluster.spec.storage;
-    const claims = sandbox.api.store.all(PERSISTENT_VOLUME_CLAIM) as Claim[];
-    const own = claims.filter(({ metadata }) => metadata.name.startsWith("data-"));
-    const small = own.find(({ spec }) => spec?.resources?.requests?.storage !== size);
-    if (small !== undefined) return `${small.metadata.name} has not grown to ${size}`;
-    return alarmsLeft(sandbox.world.alarms);
-  },
-};
-
-/** Databases are as large as they may be, and most of it is history. */
-function fillUp({ sandbox, chaos, random }: Scene): void {
-  const { world } = sandbox;
-  for (const lineage of world.lineages.values()) {
-    if (lineage.leader === null) continue;
-    for (const { id } of lineage.seats) world.sizes.set(id, 98);
-    const seat = lineage.seats[random.between(0, lineage.seats.length)];
-    if (seat === undefined) return;
-    chaos.note(`NOSPACE of ${seat.name}`);
-    world.alarms.add(`NOSPACE ${seat.id}`);
-    return;
-  }
-}
-
-function alarmsLeft(alarms: ReadonlySet<string>): string | null {
-  return alarms.size === 0 ? null : `alarms: ${[...alarms].join(", ")}`;
-}
-
 /** One of what people ask for once, of a member that there is or is not. */
 function ask({ sandbox, chaos, random }: Scene): void {
   const member = `${CLUSTER}-${random.between(0, 4)}`;
@@ -87,6 +41,7 @@ function ask({ sandbox, chaos, random }: Scene): void {
 
 export const tasks: Theme = {
   name: "tasks",
+  prepare: watchRoom,
   strokes: [ask, ask, fillUp],
   missing: ({ sandbox }) => tasksLeft(sandbox) ?? alarmsLeft(sandbox.world.alarms),
 };

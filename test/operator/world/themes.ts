@@ -6,7 +6,8 @@ import type { Judges } from "./judges.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { backups } from "./theme-backups.ts";
 import { corruption } from "./theme-corruption.ts";
-import { certificates, passwords, pause, sleep, tasks, volumes } from "./themes-of-care.ts";
+import { certificates, passwords, pause, sleep, tasks } from "./themes-of-care.ts";
+import { volumes } from "./theme-space.ts";
 import { deletion, quorum, restore } from "./themes-of-loss.ts";
 
 export interface Scene {

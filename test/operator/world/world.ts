@@ -13,7 +13,7 @@ import type { VirtualTime } from "../virtual-time.ts";
 import { type Disk, Lineage, type Running, type Seat, emptyDisk, idOf } from "./consensus.ts";
 import { clusterIdOf, identityOf } from "./identities.ts";
 import { MountedTls } from "./mounted-tls.ts";
-import { failedStatus, runningStatus, versionOf } from "./pod-status.ts";
+import { failedStatus, quotaOf, runningStatus, versionOf } from "./pod-status.ts";
 import { isMuted, leaveOnly } from "./soundness.ts";
 
 export const NAMESPACE = "data";
@@ -35,6 +35,7 @@ export interface Process {
   readonly upAt: number;
   /** Of its image. */
   readonly version: string;
+  readonly quotaBytes: number;
   phase: BootReport["phase"];
   reason: string;
   /** What the volume shows. */
@@ -61,8 +62,10 @@ export class World {
   readonly alarms: Set<string> = new Set();
   /** Members whose history differs, by id. */
   readonly odd: Set<string> = new Set();
-  /** Of each member's database, in percent of its quota, by id; 1 unless given. */
+  /** Of each member's database, in percent of the quota that the first member of all began with, by id; 1 unless given. */
   readonly sizes: Map<string, number> = new Map();
+  /** Of that quota; 0 before. */
+  percentBytes = 0;
   /** What was asked of members for their care, in order. */
   readonly care: string[] = [];
   /** Of root; null: the members ask nobody who they are. */
@@ -218,6 +221,7 @@ export class World {
       url: urlOf(this.scheme, this.cluster, name),
       upAt: this.time.now() + this.random.between(500, 4_000),
       version: versionOf(pod),
+      quotaBytes: quotaOf(pod),
       phase: "Starting",
       reason: "",
       file: this.#bootFile(name),
@@ -225,6 +229,7 @@ export class World {
       annotation: "",
     };
     this.processes.set(name, process);
+    this.percentBytes ||= process.quotaBytes / 100;
     return process;
   }
 
