@@ -31,7 +31,10 @@ function remove(view: View, operation: ReplaceMemberOperation, place: Place, id:
         : `of the ${remaining} voters that remain, ${quorumOf(remaining)} have to take part`;
     return stalled("AwaitQuorum", `${place.name} is not removed (${operation.reason}): ${why}`);
   }
-  if (operation.reason === "Asked" && isBackupReading(view.facts))
+  // Whose claim was deleted is well until its pod goes.
+  const isWell =
+    operation.reason === "Asked" || (operation.reason === "ClaimDeleted" && place.participates);
+  if (isWell && isBackupReading(view.facts))
     return wait("AwaitBackup", "a backup reads from a member");
   if (operation.reason === "Asked" && view.leader?.name === place.name) {
     const heir = view.places.find(({ participates, name }) => participates && name !== place.name);

@@ -1,7 +1,9 @@
 /** What is done next, as a table: facts on the left, one action on the right. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { known } from "../../../operator/cluster/facts.ts";
+import type { QuorateBackup } from "../../../operator/api/gen/types.ts";
+import type { Action } from "../../../operator/cluster/action.ts";
+import { type Facts, known } from "../../../operator/cluster/facts.ts";
 import type { Operation } from "../../../operator/cluster/journal.ts";
 import { plan } from "../../../operator/cluster/plan.ts";
 import { next, operationOf, waits } from "./asking.ts";
@@ -131,6 +133,24 @@ describe("a replacement", () => {
       kind: "memberRemove",
       id: idOf(1),
     });
+  });
+
+  it("of who runs well though its claim was deleted waits for a backup that reads, of who is lost does not", () => {
+    const backup: QuorateBackup = {
+      apiVersion: "quorate.io/v1alpha1",
+      kind: "QuorateBackup",
+      metadata: { name: "b", namespace: "data" },
+      spec: { clusterRef: { name: "kv" }, destination: {} },
+      status: { phase: "Running" },
+    };
+    const facts = { backups: [backup] };
+    const operation = replacing("kv-1", { reason: "ClaimDeleted" });
+    const ask = (member: MemberSketch, reading: Partial<Facts>): Action =>
+      next({ members: [{ leads: true }, member, {}], operation, facts: reading });
+    const well = ask({ claimLeaves: true }, facts);
+    assert.ok(well.kind === "wait" && well.reason === "AwaitBackup");
+    assert.equal(ask({ claimLeaves: true }, {}).kind, "memberRemove");
+    assert.equal(ask({ claimLeaves: true, ready: false, boot: null }, facts).kind, "memberRemove");
   });
 
   it("does not touch a successor", () => {
