@@ -1,7 +1,13 @@
 /** What a restore in place reads before anything stops: who is stopped by it, what is said of it, and what is left of it. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { JOB, PERSISTENT_VOLUME_CLAIM, POD, QUORATE_BACKUP } from "../../operator/api/resources.ts";
+import {
+  JOB,
+  PERSISTENT_VOLUME_CLAIM,
+  POD,
+  QUORATE_BACKUP,
+  QUORATE_TASK,
+} from "../../operator/api/resources.ts";
 import type { QuorateBackup } from "../../operator/api/gen/types.ts";
 import type { Job } from "../../operator/backup/objects.ts";
 import type { KubeApi } from "../../operator/kube/api.ts";
@@ -168,6 +174,22 @@ describe("a restore in place", () => {
       assert.deepEqual([podUids(sandbox), jobs(sandbox, "verify")], [pods, []]);
       restoreFrom(sandbox, "again", "kv.db");
       await ended(sandbox, "again", "Complete");
+    });
+  });
+
+  it("is taken back by whoever deletes its task while it is checked", async () => {
+    await settled(77, async (sandbox) => {
+      shelve(sandbox);
+      const pods = podUids(sandbox);
+      restoreFrom(sandbox, "back", "kv.db");
+      await sandbox.time.until("a Job", MINUTE, () => jobs(sandbox, "verify").length > 0);
+      sandbox.api.store.delete(QUORATE_TASK, { namespace: NAMESPACE, name: "back" });
+      const isOver = (): boolean => sandbox.journal?.operation === null && sandbox.isSettled(3);
+      await sandbox.time.until("it is as before", 5 * MINUTE, isOver);
+      assert.deepEqual([podUids(sandbox), jobs(sandbox, "verify")], [pods, []]);
+      const { outcome, message = "" } = sandbox.journal?.history.at(-1) ?? {};
+      assert.equal(outcome, "Failed");
+      assert.match(message, /its QuorateTask was deleted\. Nothing was changed$/);
     });
   });
 

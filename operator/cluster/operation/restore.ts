@@ -72,6 +72,7 @@ function planCheck(view: View, operation: RestoreOperation): Action {
     return check.kind === "absent"
       ? conclude(view, operation, operation.verdict)
       : { kind: "deleteCheckJob" };
+  if (isTakenBack(view, operation)) return judge(view, operation, "its QuorateTask was deleted");
   const isLate = now - Date.parse(operation.startedAt) > SOURCE_MS;
   switch (check.kind) {
     case "absent": {
@@ -111,6 +112,11 @@ function withOrigin(
   return !operation.inPlace || operation.origin !== null
     ? { kind, origin: operation.origin ?? origin }
     : proceed(view, operation, { step: operation.step, origin });
+}
+
+/** Nothing was done yet, and whoever asked for it has thought better of it. */
+function isTakenBack({ facts }: View, { task }: RestoreOperation): boolean {
+  return task !== null && !facts.tasks.some(({ metadata }) => metadata.uid === task);
 }
 
 /** Remembered before the Job goes that it comes from. */

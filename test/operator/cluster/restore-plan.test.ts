@@ -1,6 +1,7 @@
 /** What is done next about a restore in place, before its members stop and after. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { QuorateTask } from "../../../operator/api/gen/types.ts";
 import type { Action } from "../../../operator/cluster/action.ts";
 import {
   type RestoreOperation,
@@ -168,6 +169,25 @@ describe("a restore in place, before the members stop,", () => {
       assert.equal(told(next({ operation, facts: { check } })), does);
     });
   }
+
+  it("is given up where its task is gone, and not where that is there", () => {
+    const operation = operationOf({ task: "t-1" });
+    const metadata = { name: "t", namespace: "data", uid: "t-1" };
+    const message =
+      "Restore is under way: the snapshot is checked, and the members run on meanwhile";
+    const task: QuorateTask = {
+      apiVersion: "quorate.io/v1alpha1",
+      kind: "QuorateTask",
+      metadata,
+      spec: { clusterRef: { name: "kv" } },
+      status: { phase: "Running", message },
+    };
+    assert.equal(told(next({ operation, facts: { check: FOUND, tasks: [task] } })), "checkJob");
+    assert.equal(
+      told(next({ operation, facts: { check: FOUND } })),
+      "CheckSource, size 3, at x.db, refusal: its QuorateTask was deleted",
+    );
+  });
 
   it("begins with it where an operator wrote the journal who knew of none", () => {
     const older = operationOf({ step: "FindSource", origin: null });
