@@ -193,9 +193,7 @@ export class Member implements Host {
     for (const timer of this.#timers) clearInterval(timer);
     this.integrity.stop();
     this.loop.stop();
-    this.snapshots.close();
-    this.links.close();
-    this.peers.close();
+    for (const part of [this.snapshots, this.links, this.peers]) part.close();
     this.logins.passwords.close();
     await this.#retention.settle();
     await this.wal.close();
@@ -345,6 +343,7 @@ export class Member implements Host {
     const members = this.#machine.members.list();
     const known = members.length === 0 ? this.#options.opened.peers : members;
     this.links.update(known);
+    this.peers.update(known);
     keepPeers(this.dataDir, known, this.identity.memberId);
     this.#departure.onMembers();
   }

@@ -122,9 +122,18 @@ export class PeerCalls {
     return this.#client(member.peerUrls);
   }
 
+  /** These are the members now: connections to where nobody of them is end, once what goes over them has. */
+  update(members: readonly Member[]): void {
+    const names = new Set(members.map(({ peerUrls }) => peerUrls.join(",")));
+    for (const [name, client] of this.#clients) {
+      if (names.has(name)) continue;
+      this.#clients.delete(name);
+      client.close();
+    }
+  }
+
   close(): void {
-    for (const client of this.#clients.values()) client.close();
-    this.#clients.clear();
+    this.update([]);
   }
 
   #client(peerUrls: readonly string[]): Client {

@@ -139,6 +139,14 @@ export class Link {
     this.#open();
   }
 
+  /** The peer has opened a stream to this member, so it is there: whoever waits to try again need not wait any longer. */
+  onHeard(): void {
+    if (this.#retry === null) return;
+    clearTimeout(this.#retry);
+    this.#retryMs = RETRY_FIRST_MS;
+    this.#open();
+  }
+
   /** The peer was removed: what is said by now still reaches it. Closes when the peer does, or after `graceMs`. */
   retire(graceMs: number, onClosed: () => void): void {
     if (this.#retired !== null) return;

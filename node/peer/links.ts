@@ -66,6 +66,11 @@ export class Links {
     }
   }
 
+  /** A peer has said who it is, on a stream of its own. */
+  onHeard(from: MemberId): void {
+    this.#links.get(from)?.onHeard();
+  }
+
   send(messages: readonly Message[]): void {
     for (const message of messages) {
       if (message.kind === "snapshot") this.#events.onSnapshot(message);

@@ -151,6 +151,7 @@ class PeerStream implements StreamReceiver {
     );
     if (refusal === "") {
       this.#from = from;
+      this.#host.links.onHeard(from);
       return;
     }
     logger.warn({ peer: from, refusal }, "a peer was refused");

@@ -13,6 +13,7 @@ import type { Logins } from "../logins.ts";
 import type { Loop } from "../loop.ts";
 import type { MemberStats } from "../metrics/stats.ts";
 import type { PeerCalls } from "../peer/calls.ts";
+import type { Links } from "../peer/links.ts";
 import type { RequestIds } from "../request-ids.ts";
 import type { StoreSpace } from "../store-space.ts";
 import type { ResponseBudget } from "./response-budget.ts";
@@ -30,6 +31,7 @@ export interface Host {
   readonly watch: WatchStore;
   readonly leases: LeaseKeeper;
   readonly peers: PeerCalls;
+  readonly links: Links;
   readonly responses: ResponseBudget;
   readonly space: StoreSpace;
   readonly stats: MemberStats;

@@ -5,7 +5,7 @@ import { type AddressInfo, createServer, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { inspect } from "node:util";
 import { NO_FENCE, type Identity } from "../../../node/data-dir.ts";
-import { peerConnector, RETRY_FIRST_MS } from "../../../node/peer/dialer.ts";
+import { peerConnector, RETRY_FIRST_MS, RETRY_MAX_MS } from "../../../node/peer/dialer.ts";
 import { makeHandshake, REMOVED_REFUSAL } from "../../../node/peer/handshake.ts";
 import { Link } from "../../../node/peer/link.ts";
 import { Peer } from "../../../src/api/gen/methods.ts";
@@ -16,6 +16,7 @@ import { defaultLimits } from "../../../src/grpc/limits.ts";
 import { GrpcServer } from "../../../src/grpc/server.ts";
 import type { Message } from "../../../src/raft/message.ts";
 import type { MemberId, Term } from "../../../src/raft/types.ts";
+import { freePorts } from "../../conformance/support/cluster.ts";
 import { until } from "../../conformance/support/tools.ts";
 import { Scene } from "./tls/fixture.ts";
 
@@ -44,6 +45,7 @@ async function linkTo(url: string): Promise<Link> {
 /** A peer that answers each handshake with `refusal`, and keeps what it was told. */
 async function peer(
   refusal = "",
+  at = 0,
 ): Promise<{ url: string; told: PeerMessages[]; calls: () => number }> {
   const told: PeerMessages[] = [];
   let calls = 0;
@@ -76,7 +78,7 @@ async function peer(
     onError: assert.ifError,
   });
   scene.open.push(server);
-  const { port } = await server.listen({ host: "127.0.0.1", port: 0 }, null);
+  const { port } = await server.listen({ host: "127.0.0.1", port: at }, null);
   return { url: `http://127.0.0.1:${port}`, told, calls: () => calls };
 }
 
@@ -140,6 +142,22 @@ describe("a link", () => {
     link.redirect([url]);
     await until("the answer", 5_000, () => link.isActive);
     assert.ok(logged(/reachable again/));
+  });
+
+  it("tries again at once where the peer was heard, and opens no second stream where it stands", async () => {
+    const [port = 0] = await freePorts(1);
+    const link = await linkTo(`http://127.0.0.1:${port}`);
+    // So often that the next attempt is due in the longest of its pauses.
+    await until("six failures", 10_000, () => events.length >= 6);
+    const { calls } = await peer("", port);
+    const heardMs = performance.now();
+    link.onHeard();
+    await until("the answer", 5_000, () => link.isActive, 1);
+    assert.ok(performance.now() - heardMs < RETRY_MAX_MS / 2, "it waited for its next attempt");
+    link.onHeard();
+    link.probe();
+    await until("the answer to a probe", 5_000, () => link.roundTrips.count === 2);
+    assert.equal(calls(), 1);
   });
 
   it("opens one stream to a member that moved while it waited to try again", async () => {
