@@ -4,7 +4,7 @@ import type { TlsInUse } from "../../src/api/boot.ts";
 import type { DefaultedClusterSpec, DefaultedIssuerSpec } from "../api/gen/types.ts";
 import type { Facts } from "./facts.ts";
 import { clusterNames } from "./names.ts";
-import type { Secret } from "./objects.ts";
+import { type Secret, isTerminating, unreadySince } from "./objects.ts";
 import type { View } from "./view.ts";
 
 /** A listener of each member's. */
@@ -26,6 +26,8 @@ export interface Leaf {
 }
 
 const RENEW_AT = 2 / 3;
+/** Kubelets show a changed Secret within a minute or two. */
+const SILENT_MS = 300_000;
 
 export function leavesOf(view: Pick<View, "spec" | "journal" | "facts">): readonly Leaf[] {
   const { facts, spec, journal } = view;
@@ -121,6 +123,18 @@ function inUse({ members }: Facts, side: Side): TlsInUse[] {
   );
 }
 
+/**
+ * A member may be there that does not say what it uses: cut off, or about to start with what was mounted. One that has been
+ * unready for long mounts everything anew before it serves again, or its kubelet has followed long since.
+ */
+function isAnySilent({ pods, members, now }: Facts): boolean {
+  return [...pods.values()].some((pod) => {
+    if (isTerminating(pod) || members.get(pod.metadata.name)?.boot.known === true) return false;
+    const since = unreadySince(pod);
+    return since === null || now - since < SILENT_MS;
+  });
+}
+
 /** On this side all members show what is meant for them, and so need not be known by anything older. */
 function isShown(facts: Facts, { side, trusts }: Leaf): boolean {
   const { serverTls, peerTls } = clusterNames(facts.cluster.metadata.name);
@@ -129,6 +143,7 @@ function isShown(facts: Facts, { side, trusts }: Leaf): boolean {
   if (meant === null) return false;
   // One that was given, and shall not be any more, is about to be replaced.
   if (trusts === null && !ownAuthorities(facts).some((pem) => isSignedBy(meant, pem))) return false;
+  if (isAnySilent(facts)) return false;
   return inUse(facts, side).every(({ certificate }) => certificate === printOf(meant));
 }
 
@@ -165,8 +180,9 @@ function readPair(secret: Secret | undefined): Pair | null {
   return certificate === null || key === null ? null : { certificate, key };
 }
 
-/** Every member that answers, and asks for certificates, trusts these authorities. */
+/** Every member that asks for certificates trusts these authorities. */
 function knows(facts: Facts, side: Side, authorities: string | null): boolean {
+  if (isAnySilent(facts)) return false;
   const prints = splitBundle(authorities ?? "").map(fingerprint);
   return inUse(facts, side).every(
     ({ authorities: trusted }) =>

@@ -211,6 +211,36 @@ const MUTANTS: readonly Mutant[] = [
     rule: /I9: the pod \S+ was deleted while the backup/,
   },
   {
+    claim: "a given certificate is shown before everybody trusts its authority",
+    theme: "issuers",
+    edits: [["operator/cluster/certificates.ts", "held !== null && !isKnown ? held :", ""]],
+    rule: /TLS/,
+  },
+  {
+    claim: "who is silent is taken for one that trusts everybody",
+    theme: "issuers",
+    edits: [
+      [
+        "operator/cluster/certificates.ts",
+        "if (isAnySilent(facts)) return false;\n  const prints",
+        "const prints",
+      ],
+    ],
+    rule: /TLS/,
+  },
+  {
+    claim: "a renewed certificate of somebody else's is not taken over",
+    theme: "issuers",
+    edits: [
+      [
+        "operator/cluster/certificates.ts",
+        "held !== null && !isKnown ? held : readPair(given)",
+        "held ?? readPair(given)",
+      ],
+    ],
+    rule: /convergence.*does not show/,
+  },
+  {
     claim: "a restore wipes the disk that it was put on, too",
     theme: "restore",
     edits: [

@@ -3,45 +3,12 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { describe, it } from "node:test";
 import { CERTIFICATE, POD, SECRET } from "../../../operator/api/resources.ts";
-import type { Secret } from "../../../operator/cluster/objects.ts";
 import { Authority } from "../../../src/x509/authority.ts";
 import { customKind } from "../fake/kinds.ts";
+import { Company, NAMES, YEAR, textOf } from "../world/company.ts";
 import { Sandbox } from "../world/sandbox.ts";
 import { MINUTE, settled } from "../world/settled.ts";
 import { NAMESPACE } from "../world/world.ts";
-
-const YEAR = {
-  notBefore: new Date(Date.UTC(2025, 0, 1)),
-  notAfter: new Date(Date.UTC(2035, 0, 1)),
-};
-const NAMES = ["*.kv-peers.data.svc.cluster.local", "*.kv-peers.data.svc", "kv-client.data.svc"];
-
-/** An authority of somebody else's, which keeps a Secret up. */
-class Company {
-  readonly #authority = Authority.create("company", YEAR);
-  readonly certificate: string = this.#authority.certificate;
-
-  sign(names: readonly string[] = NAMES, validity = YEAR): Record<string, string> {
-    const order = { commonName: null, names, uses: ["server", "client"] } as const;
-    const { certificate, key } = this.#authority.issue({ ...order, ...validity });
-    return { "tls.crt": certificate, "tls.key": key, "ca.crt": this.certificate };
-  }
-
-  put({ api }: Sandbox, name: string, texts = this.sign()): void {
-    const data = Object.fromEntries(
-      Object.entries(texts).map(([key, text]) => [key, Buffer.from(text).toString("base64")]),
-    );
-    const secret = { apiVersion: "v1", kind: "Secret", metadata: { name, namespace: NAMESPACE } };
-    if (api.store.get(SECRET, { namespace: NAMESPACE, name }) === null)
-      api.store.create(SECRET, { ...secret, data } as Secret, "company");
-    else api.store.mergePatch(SECRET, { namespace: NAMESPACE, name }, { data }, "company");
-  }
-}
-
-function textOf({ api }: Sandbox, name: string, key: string): string {
-  const secret = api.store.get(SECRET, { namespace: NAMESPACE, name }) as Secret | null;
-  return Buffer.from(secret?.data?.[key] ?? "", "base64").toString();
-}
 
 function shows(sandbox: Sandbox, side: "client" | "peer", certificate: string): boolean {
   const print = new X509Certificate(certificate).fingerprint256.replaceAll(":", "").toLowerCase();
@@ -173,6 +140,28 @@ describe("a cluster whose certificates are in a Secret of somebody else's", () =
             (name) => textOf(sandbox, name, "ca.crt") === authority,
           ),
         );
+      },
+      { unsafe: { plaintext: false } },
+    );
+  });
+
+  it("goes over to another authority once a member that was cut off says that it trusts it, too", async () => {
+    await settled(
+      97,
+      async (sandbox) => {
+        new Company().put(sandbox, "mine");
+        sandbox.edit(tls(MINE, MINE));
+        const mine = (): string => textOf(sandbox, "mine", "tls.crt");
+        const all = (): boolean =>
+          shows(sandbox, "client", mine()) && shows(sandbox, "peer", mine());
+        await quietly(sandbox, "the given one is shown", all);
+        const before = mine();
+        sandbox.world.cut.add("kv-1");
+        new Company().put(sandbox, "mine");
+        await sandbox.time.run(MINUTE);
+        assert.equal(textOf(sandbox, "kv-peer-tls", "tls.crt"), before);
+        sandbox.world.cut.clear();
+        await quietly(sandbox, "the one by another authority is shown", all);
       },
       { unsafe: { plaintext: false } },
     );

@@ -38,6 +38,8 @@ export class Judges {
   isGivenUp = false;
 
   readonly #holds: Holds;
+  /** Told once each. */
+  readonly #refusals = new Set<string>();
 
   constructor(world: World) {
     this.#world = world;
@@ -48,7 +50,10 @@ export class Judges {
   look(): void {
     const now = this.#world.time.now();
     this.#holds.look(now);
-    for (const refusal of this.#world.tls.strangers()) this.breach("TLS", refusal);
+    for (const refusal of this.#world.tls.strangers((pod) => this.#serves(pod))) {
+      if (!this.#refusals.has(refusal)) this.breach("TLS", refusal);
+      this.#refusals.add(refusal);
+    }
     for (const lineage of this.#world.lineages.values()) {
       const learners = lineage.seats.filter(({ learner }) => learner);
       if (learners.length > 1) this.breach("I1", `${learners.length} learners at one time`);
@@ -224,6 +229,11 @@ export class Judges {
         "no loss",
         `${lost.length} of ${this.acknowledged.length} acknowledged writes are gone`,
       );
+  }
+
+  /** Who idles meets nobody yet. */
+  #serves(pod: string): boolean {
+    return this.#world.processes.get(pod)?.phase === "Running";
   }
 
   #url(pod: string): string {

@@ -77,12 +77,12 @@ export class MountedTls {
       : `${pod} does not know who signed the client`;
   }
 
-  /** Pairs of pods of which the first would refuse the second's certificate, on either side. */
-  strangers(): string[] {
+  /** Pairs of pods, of those that count, of which the first would refuse the second's certificate, on either side. */
+  strangers(counts: (pod: string) => boolean = () => true): string[] {
     const found: string[] = [];
-    if (this.#parsed.size === 0) return found;
-    for (const [one, { client, peer }] of this.#mounted)
-      for (const [other, shown] of this.#mounted) {
+    const all = [...this.#mounted].filter(([pod]) => counts(pod));
+    for (const [one, { client, peer }] of all)
+      for (const [other, shown] of all) {
         if (!this.#trusts(client, shown.client))
           found.push(`${one} refuses ${other} as a client does`);
         if (!this.#trusts(peer, shown.peer)) found.push(`${one} refuses ${other} as a peer`);

@@ -7,6 +7,7 @@ import type { Sandbox } from "./sandbox.ts";
 import { backups } from "./theme-backups.ts";
 import { corruption } from "./theme-corruption.ts";
 import { certificates, passwords, pause, sleep, tasks } from "./themes-of-care.ts";
+import { issuers } from "./theme-issuers.ts";
 import { volumes } from "./theme-space.ts";
 import { deletion, quorum, restore } from "./themes-of-loss.ts";
 
@@ -49,6 +50,7 @@ const THEMES: readonly Theme[] = [
   backups,
   deletion,
   corruption,
+  issuers,
 ];
 
 /** Every second history is about two things at once. */
@@ -66,7 +68,7 @@ export function themeOf(seed: number): Theme {
 function both(one: Theme, other: Theme): Theme {
   return {
     name: `${one.name} and ${other.name}`,
-    spec: { ...one.spec, ...other.spec },
+    spec: bothSpecs(one.spec ?? {}, other.spec ?? {}),
     prepare: (scene) => {
       one.prepare?.(scene);
       other.prepare?.(scene);
@@ -79,6 +81,11 @@ function both(one: Theme, other: Theme): Theme {
     },
     missing: (scene) => one.missing?.(scene) ?? other.missing?.(scene) ?? null,
   };
+}
+
+function bothSpecs(one: NonNullable<Theme["spec"]>, other: NonNullable<Theme["spec"]>): object {
+  const tls = { ...one.tls, ...other.tls };
+  return { ...one, ...other, ...(Object.keys(tls).length === 0 ? {} : { tls }) };
 }
 
 /** Throws where there is none of this name. */
