@@ -35,6 +35,14 @@ const PEER_CHANNEL_OPTIONS: Readonly<Record<string, number>> = {
   "grpc.enable_retries": 0,
 };
 
+/** At least one, each a URL with a host and a port, as etcd asks. */
+export function arePeerUrls(urls: readonly string[]): boolean {
+  return (
+    urls.length > 0 &&
+    urls.every((url) => URL.canParse(url) && /^https?:\/\/[^/]+:\d+\/?$/.test(url))
+  );
+}
+
 /** Where a peer URL leads. A port that is the scheme's own is none to a URL. */
 function placeOf(peerUrls: readonly string[]): { url: URL; secure: boolean; port: number } {
   const url = new URL(peerUrls[0] ?? "");

@@ -12,7 +12,13 @@ export const PROTOCOL_MAX = 1;
 /** The refusal that tells a member that it is gone for good: it then stops. */
 export const REMOVED_REFUSAL = "the member has been removed from the cluster";
 
-export function makeHandshake(self: Identity, to: MemberId, refusal = ""): Handshake {
+/** `peerUrls`: where this member is; none where that is not known, or does not matter. */
+export function makeHandshake(
+  self: Identity,
+  to: MemberId,
+  refusal = "",
+  peerUrls: readonly string[] = [],
+): Handshake {
   return handshake({
     clusterId: self.clusterId,
     from: self.memberId,
@@ -22,6 +28,7 @@ export function makeHandshake(self: Identity, to: MemberId, refusal = ""): Hands
     protocolMax: PROTOCOL_MAX,
     version: QUORATE_VERSION,
     refusal,
+    peerUrls,
   });
 }
 

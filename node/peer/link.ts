@@ -3,18 +3,17 @@
  * cannot be sent is dropped and reported: Raft sends again what still matters.
  */
 import { encodePeerMessages, decodePeerMessages } from "../../src/api/gen/peer.ts";
-import type { PeerMessages, RaftMessage } from "../../src/api/gen/peer.ts";
+import type { Handshake, PeerMessages, RaftMessage } from "../../src/api/gen/peer.ts";
 import { Peer } from "../../src/api/gen/methods.ts";
 import { DecodeError } from "../../src/api/reader.ts";
 import type { Logger } from "../../src/base/ports.ts";
 import { ClientStream } from "../../src/grpc/client-stream.ts";
 import type { Message } from "../../src/raft/message.ts";
 import type { MemberId } from "../../src/raft/types.ts";
-import type { Identity } from "../data-dir.ts";
 import { toWire } from "./codec.ts";
-import { type PeerConnector, RETRY_FIRST_MS, RETRY_MAX_MS } from "./dialer.ts";
+import { arePeerUrls, type PeerConnector, RETRY_FIRST_MS, RETRY_MAX_MS } from "./dialer.ts";
 import { exponentialBounds, HandHistogram } from "../histogram.ts";
-import { makeHandshake, REMOVED_REFUSAL } from "./handshake.ts";
+import { REMOVED_REFUSAL } from "./handshake.ts";
 
 export interface LinkEvents {
   /** Messages were lost, or may have been. */
@@ -30,11 +29,16 @@ const SILENCE_MS_MAX = 4_000;
 
 export class Link {
   readonly peer: MemberId;
-  readonly #self: Identity;
+  readonly #greet: () => Handshake;
   readonly #connect: PeerConnector;
   readonly #events: LinkEvents;
   readonly #logger: Logger;
+  /** Where the membership, as this member knows it, has the peer. */
   #peerUrls: readonly string[];
+  /** Where the peer itself says that it is, if that is somewhere else. */
+  #heardUrls: readonly string[] = [];
+  /** The stream goes, or would go, to where it says. */
+  #elsewhere = false;
   #stream: ClientStream | null = null;
   #retryMs = RETRY_FIRST_MS;
   #retry: NodeJS.Timeout | null = null;
@@ -56,8 +60,9 @@ export class Link {
   readonly roundTrips: HandHistogram = new HandHistogram(exponentialBounds(0.0001, 2, 16));
   #askedAtMs = 0;
 
+  /** `greet` says who and where this member is. */
   constructor(
-    self: Identity,
+    greet: () => Handshake,
     peer: MemberId,
     peerUrls: readonly string[],
     connect: PeerConnector,
@@ -66,7 +71,7 @@ export class Link {
   ) {
     this.#connect = connect;
     this.#peerUrls = peerUrls;
-    this.#self = self;
+    this.#greet = greet;
     this.peer = peer;
     this.#events = events;
     this.#logger = logger;
@@ -124,13 +129,19 @@ export class Link {
 
   #ask(stream: ClientStream): void {
     this.#askedAtMs = performance.now();
-    const handshake = makeHandshake(this.#self, this.peer);
-    stream.send(encodePeerMessages({ handshake, messages: [] }));
+    stream.send(encodePeerMessages({ handshake: this.#greet(), messages: [] }));
     stream.flush();
   }
 
-  /** The member moved. */
+  /** The member moved, as the membership says. */
   redirect(peerUrls: readonly string[]): void {
+    const there = this.#connected && this.#elsewhere && areSame(peerUrls, this.#heardUrls);
+    this.#heardUrls = [];
+    this.#elsewhere = false;
+    if (there) {
+      this.#peerUrls = peerUrls;
+      return;
+    }
     this.#connected = false;
     this.#stream?.close();
     this.#stream = null;
@@ -139,8 +150,12 @@ export class Link {
     this.#open();
   }
 
-  /** The peer has opened a stream to this member, so it is there: whoever waits to try again need not wait any longer. */
-  onHeard(): void {
+  /**
+   * The peer has opened a stream to this member, so it is there: whoever waits to try again need not wait any longer. `urls` is
+   * where it says that it is. The membership may have it elsewhere, rightly or not: the two are tried in turn.
+   */
+  onHeard(urls: readonly string[]): void {
+    this.#heardUrls = arePeerUrls(urls) && !areSame(urls, this.#peerUrls) ? urls : [];
     if (this.#retry === null) return;
     clearTimeout(this.#retry);
     this.#retryMs = RETRY_FIRST_MS;
@@ -167,7 +182,9 @@ export class Link {
   #open(): void {
     if (this.#closed) return;
     this.#retry = null;
-    const url = new URL(this.#peerUrls[0] ?? "");
+    this.#elsewhere = !this.#elsewhere && this.#heardUrls.length > 0;
+    const urls = this.#elsewhere ? this.#heardUrls : this.#peerUrls;
+    const url = new URL(urls[0] ?? "");
     const scheme = url.protocol === "https:" ? "https" : "http";
     const stream: ClientStream = new ClientStream(
       { scheme, authority: url.host, path: Peer.stream.path },
@@ -178,7 +195,7 @@ export class Link {
     );
     this.#stream = stream;
     this.#ask(stream);
-    this.#connect(this.#peerUrls).then(
+    this.#connect(urls).then(
       (socket) => stream.attach(socket),
       (error: Error) => {
         if (stream === this.#stream) this.#refusal = ""; // who is not there refuses nobody
@@ -236,4 +253,8 @@ export class Link {
     this.#pending = [];
     this.#events.onUnreachable(this.peer);
   }
+}
+
+function areSame(a: readonly string[], b: readonly string[]): boolean {
+  return a.join(",") === b.join(",");
 }

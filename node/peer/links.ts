@@ -4,8 +4,10 @@ import type { Message } from "../../src/raft/message.ts";
 import type { MemberId } from "../../src/raft/types.ts";
 import type { Logger } from "../../src/base/ports.ts";
 import type { Identity } from "../data-dir.ts";
+import type { Handshake } from "../../src/api/gen/peer.ts";
 import type { PeerConnector } from "./dialer.ts";
 import { grpcJs } from "./grpc-js.ts";
+import { makeHandshake } from "./handshake.ts";
 import { Link, type LinkEvents } from "./link.ts";
 
 export interface LinksEvents extends LinkEvents {
@@ -21,6 +23,8 @@ export class Links {
   readonly #farewellMs: number;
   readonly #links = new Map<MemberId, Link>();
   readonly #urls = new Map<MemberId, string>();
+  /** Where this member is, as the membership says. */
+  #ownUrls: readonly string[] = [];
   #voters: readonly MemberId[] = [];
 
   /** `farewellMs`: for how long a removed member's link stays open. */
@@ -44,16 +48,20 @@ export class Links {
     this.#voters = members.filter(({ isLearner }) => !isLearner).map(({ id }) => id as MemberId);
     for (const member of members) {
       const id = member.id as MemberId;
-      if (id === this.#self.memberId) continue;
+      if (id === this.#self.memberId) {
+        this.#ownUrls = member.peerUrls;
+        continue;
+      }
       present.add(id);
       const urls = member.peerUrls.join(",");
       const link = this.#links.get(id);
       if (link === undefined) {
         // Who has peers asks them something soon, and better not in the midst of its work.
         grpcJs();
+        const greet = (): Handshake => makeHandshake(this.#self, id, "", this.#ownUrls);
         this.#links.set(
           id,
-          new Link(this.#self, id, member.peerUrls, this.#connect, this.#events, this.#logger),
+          new Link(greet, id, member.peerUrls, this.#connect, this.#events, this.#logger),
         );
       } else if (this.#urls.get(id) !== urls) {
         link.redirect(member.peerUrls);
@@ -66,9 +74,9 @@ export class Links {
     }
   }
 
-  /** A peer has said who it is, on a stream of its own. */
-  onHeard(from: MemberId): void {
-    this.#links.get(from)?.onHeard();
+  /** A peer has said who it is, on a stream of its own, and where. */
+  onHeard({ from, peerUrls }: Handshake): void {
+    this.#links.get(from as MemberId)?.onHeard(peerUrls);
   }
 
   send(messages: readonly Message[]): void {

@@ -151,7 +151,7 @@ class PeerStream implements StreamReceiver {
     );
     if (refusal === "") {
       this.#from = from;
-      this.#host.links.onHeard(from);
+      this.#host.links.onHeard(theirs);
       return;
     }
     logger.warn({ peer: from, refusal }, "a peer was refused");

@@ -24,6 +24,7 @@ import type { ServerCall } from "../../src/grpc/service.ts";
 import { CommandField } from "../../src/machine/command.ts";
 import type { Member } from "../../src/machine/members.ts";
 import { EntryKind, type MemberId } from "../../src/raft/types.ts";
+import { arePeerUrls } from "../peer/dialer.ts";
 import { yieldLead } from "../handover.ts";
 import { memberId } from "../ids.ts";
 import { fail, failWith, linearize, proposeOwn, refusalError } from "./answer.ts";
@@ -60,7 +61,7 @@ export function memberList(
 
 export function memberAdd(host: Host, call: ServerCall, message: Uint8Array): void {
   const { peerUrls, isLearner } = decodeMemberAddRequest(message);
-  if (!areUrls(peerUrls)) {
+  if (!arePeerUrls(peerUrls)) {
     fail(call, API_ERRORS.memberBadUrls);
     return;
   }
@@ -100,7 +101,7 @@ export function memberRemove(host: Host, call: ServerCall, message: Uint8Array):
 
 export function memberUpdate(host: Host, call: ServerCall, message: Uint8Array): void {
   const { id, peerUrls } = decodeMemberUpdateRequest(message);
-  if (!areUrls(peerUrls)) {
+  if (!arePeerUrls(peerUrls)) {
     fail(call, API_ERRORS.memberBadUrls);
     return;
   }
@@ -187,11 +188,3 @@ async function propose(host: Host, kind: number, member: StoredMember): Promise<
 }
 
 const PENDING_TEXT = API_ERRORS.tooManyRequests.text;
-
-/** At least one, each a URL with a host and a port, as etcd asks. */
-function areUrls(urls: readonly string[]): boolean {
-  return (
-    urls.length > 0 &&
-    urls.every((url) => URL.canParse(url) && /^https?:\/\/[^/]+:\d+\/?$/.test(url))
-  );
-}

@@ -81,14 +81,19 @@ export interface Handshake {
   version: string;
   /** In an answer: why the stream is refused; empty if it is not. */
   refusal: string;
+  /** Where the sender is, as far as it knows: it may have moved while the other end was not there to hear of it. */
+  peerUrls: readonly string[];
 }
 
 export function handshake(init: Partial<Handshake> | null = null): Handshake {
-  const m: Handshake = { clusterId: 0n, from: 0n, to: 0n, incarnation: 0n, protocolMin: 0, protocolMax: 0, version: "", refusal: "" };
+  const m: Handshake = { clusterId: 0n, from: 0n, to: 0n, incarnation: 0n, protocolMin: 0, protocolMax: 0, version: "", refusal: "", peerUrls: [] };
   return init === null ? m : Object.assign(m, init);
 }
 
 export function appendHandshake(w: Writer, m: Handshake): void {
+  for (let at = m.peerUrls.length - 1; at >= 0; at--) {
+    w.string(74, m.peerUrls[at] as string);
+  }
   if (m.refusal !== "") {
     w.string(66, m.refusal);
   }
@@ -121,9 +126,10 @@ export function encodeHandshake(m: Handshake): Uint8Array {
   return w.finish();
 }
 
-const KNOWN_Handshake: ReadonlySet<number> = new Set([1, 2, 3, 4, 5, 6, 7, 8]);
+const KNOWN_Handshake: ReadonlySet<number> = new Set([1, 2, 3, 4, 5, 6, 7, 8, 9]);
 
 export function mergeHandshake(r: Reader, m: Handshake): Handshake {
+  let peerUrlsList: string[] | null = null;
   while (r.at < r.end) {
     const tag = r.tag();
     switch (tag) {
@@ -157,6 +163,10 @@ export function mergeHandshake(r: Reader, m: Handshake): Handshake {
       }
       case 66: {
         m.refusal = r.string();
+        break;
+      }
+      case 74: {
+        (peerUrlsList ??= (m.peerUrls = [...m.peerUrls]) as string[]).push(r.string());
         break;
       }
       default:

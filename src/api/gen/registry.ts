@@ -603,6 +603,7 @@ export const MESSAGES: Readonly<Record<string, AnyMessage>> = {
     {"name":"protocol_max","property":"protocolMax","number":6,"type":"uint32","typeName":null,"repeated":false,"id":false,"oneof":null},
     {"name":"version","property":"version","number":7,"type":"string","typeName":null,"repeated":false,"id":false,"oneof":null},
     {"name":"refusal","property":"refusal","number":8,"type":"string","typeName":null,"repeated":false,"id":false,"oneof":null},
+    {"name":"peer_urls","property":"peerUrls","number":9,"type":"string","typeName":null,"repeated":true,"id":false,"oneof":null},
   ]),
   RaftMessage: defineMessage("quorate.RaftMessage", raftMessage, encodeRaftMessage, decodeRaftMessage, [
     {"name":"term","property":"term","number":1,"type":"uint64","typeName":null,"repeated":false,"id":false,"oneof":null},

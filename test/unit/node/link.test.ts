@@ -37,7 +37,14 @@ async function linkTo(url: string): Promise<Link> {
     onUnreachable: () => void events.push("unreachable"),
     onRefused: () => void events.push("refused"),
   };
-  const link = new Link(SELF, PEER, [url], peerConnector(credentials), told, scene.logger);
+  const link = new Link(
+    () => makeHandshake(SELF, PEER),
+    PEER,
+    [url],
+    peerConnector(credentials),
+    told,
+    scene.logger,
+  );
   scene.open.push(link);
   return link;
 }
@@ -151,13 +158,39 @@ describe("a link", () => {
     await until("six failures", 10_000, () => events.length >= 6);
     const { calls } = await peer("", port);
     const heardMs = performance.now();
-    link.onHeard();
+    link.onHeard([]);
     await until("the answer", 5_000, () => link.isActive, 1);
     assert.ok(performance.now() - heardMs < RETRY_MAX_MS / 2, "it waited for its next attempt");
-    link.onHeard();
+    link.onHeard([]);
     link.probe();
     await until("the answer to a probe", 5_000, () => link.roundTrips.count === 2);
     assert.equal(calls(), 1);
+  });
+
+  it("finds a peer where that says it is, and keeps its stream once the membership says so too", async () => {
+    const [dead = 0] = await freePorts(1);
+    const link = await linkTo(`http://127.0.0.1:${dead}`);
+    await until("the failure", 5_000, () => events.includes("unreachable"));
+    const { url, calls } = await peer();
+    link.onHeard([url]);
+    await until("the answer", 5_000, () => link.isActive);
+    link.redirect([url]);
+    assert.ok(link.isActive);
+    link.probe();
+    await until("the answer to a probe", 5_000, () => link.roundTrips.count === 2);
+    assert.equal(calls(), 1);
+  });
+
+  it("finds a peer where the membership has it, though that says it is elsewhere, or nothing that is a place", async () => {
+    const [place = 0, dead = 0] = await freePorts(2);
+    const link = await linkTo(`http://127.0.0.1:${place}`);
+    await until("the failure", 5_000, () => events.includes("unreachable"));
+    link.onHeard(["here"]);
+    link.onHeard([`http://127.0.0.1:${dead}`]);
+    const failures = events.length;
+    await until("both were tried", 10_000, () => events.length >= failures + 2);
+    await peer("", place);
+    await until("the answer", 5_000, () => link.isActive);
   });
 
   it("opens one stream to a member that moved while it waited to try again", async () => {

@@ -246,6 +246,26 @@ describe("a cluster whose listeners take TLS and plaintext", () => {
     });
   });
 
+  it("finds a member again that was down while the others moved, from where it looks for them in vain", async () => {
+    await withMovers(3, async (movers) => {
+      const [first, second, third] = [0, 1, 2].map((at) => movers.cluster.member(at));
+      assert.ok(first !== undefined && second !== undefined && third !== undefined);
+      for (const member of movers.cluster.members) movers.start(member, "both", "https");
+      await Promise.all(movers.cluster.members.map((of) => movers.awaitServing(of, "both")));
+      await third.stop("SIGKILL");
+      const client = movers.client([first, second].map(({ clientUrl }) => secured(clientUrl)));
+      await movers.movePeerUrls(client, "https:");
+      for (const member of [first, second]) {
+        await member.stop("SIGTERM");
+        movers.start(member, "tls", "https");
+        await movers.awaitServing(member, "tls");
+      }
+      // Its membership says http of both, who take TLS alone by now.
+      movers.start(third, "tls", "https");
+      await movers.awaitServing(third, "tls");
+    });
+  });
+
   it("dials each member by its own URL, as it is now: to join, for its state, and to ask the leader", async () => {
     await withMovers(1, async (movers) => {
       const { cluster } = movers;
