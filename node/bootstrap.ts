@@ -158,6 +158,7 @@ export async function findPlace(
   dial: PeerDialer,
 ): Promise<Place> {
   const reasons: string[] = [];
+  const here = new Set(Array.from(own, toPlace));
   let answered = false;
   for (const url of urls) {
     let described: DescribeResponse;
@@ -172,7 +173,9 @@ export async function findPlace(
       reasons.push(`${url} is of cluster ${described.clusterId.toString(16)}`);
       continue;
     }
-    const self = described.members.find((each) => each.peerUrls.some((one) => own.has(one)));
+    const self = described.members.find((each) =>
+      each.peerUrls.some((one) => here.has(toPlace(one))),
+    );
     // Who has started once has told its name.
     if (self !== undefined) {
       return { kind: "found", birth: joinAs(self.id, described), started: self.name !== "" };
@@ -180,6 +183,11 @@ export async function findPlace(
     reasons.push(`${url} does not name the peer URLs of this member`);
   }
   return { kind: "missing", answered, reason: reasons.join("; ") };
+}
+
+/** Host and port. A member that waits for its place may be told another scheme meanwhile: the cluster moves to TLS, or back. */
+function toPlace(url: string): string {
+  return url.replace(/^https?:\/\//, "");
 }
 
 function joinAs(id: bigint, described: DescribeResponse): Birth {
