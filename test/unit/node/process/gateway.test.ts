@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { connect } from "node:http2";
 import { connect as connectTcp } from "node:net";
 import { describe, it } from "node:test";
-import type { Member } from "../../../conformance/support/cluster.ts";
+import { Cluster, type Member } from "../../../conformance/support/cluster.ts";
 import { until } from "../../../conformance/support/tools.ts";
 import { withMembers } from "./support.ts";
 
@@ -194,6 +194,28 @@ describe("the gateway", () => {
         await context.test(claim, async () => await body(member));
       }
     });
+  });
+
+  it("of one member, without TLS on a port that has it", async (context) => {
+    const cluster = await Cluster.prepare({ product: "quorate", members: 1 });
+    const member = cluster.member(0);
+    const secure = member.clientUrl.replace("http:", "https:");
+    const flags = [`--listen-client-urls=${secure}`, "--auto-tls", "--client-allow-plaintext"];
+    member.start(cluster.initialCluster, "new", flags);
+    try {
+      await member.awaitHealthy();
+      for (const [claim, body] of Object.entries(CASES)) {
+        await context.test(claim, async () => await body(member));
+      }
+      const socket = new WebSocket(`${member.clientUrl.replace("http:", "ws:")}/v3/watch`);
+      await once(socket, "open");
+      socket.send(JSON.stringify({ create_request: { key } }));
+      const [{ data }] = (await once(socket, "message")) as [{ data: string }];
+      assert.match(data, /"created":true/);
+      socket.close();
+    } finally {
+      await cluster.stop();
+    }
   });
 
   it("answers a body that is too large, and one that never ends, within its bounds", async () => {
