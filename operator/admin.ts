@@ -45,12 +45,12 @@ export interface HistoryHash {
 export interface MemberAddress {
   /** Of its pod. */
   readonly name: string;
-  /** `host:port`. */
+  /** A URL: with the scheme that the member serves. */
   readonly client: string;
   readonly probe: string;
 }
 
-/** What the connections need; null for plaintext. */
+/** What connections with TLS need. */
 export interface AdminTls {
   /** PEM bundle. */
   readonly ca: string;
@@ -62,6 +62,7 @@ export interface AdminTls {
 
 export interface AdminAccess {
   readonly members: readonly MemberAddress[];
+  /** Null: there are no certificates, and no member has TLS. */
   readonly tls: AdminTls | null;
   /** Of root, for where certificates do not name us: one of them, in this order, if the members ask for any. */
   readonly rootPasswords: readonly string[];
@@ -76,6 +77,8 @@ export interface Admin {
   members(): Promise<readonly MemberEntry[]>;
   /** Answers the new member's id. Rejects where the peer URL is taken, or a learner is there already. */
   addLearner(peerUrl: string): Promise<string>;
+  /** The member is known by this URL from now on. Rejects where it is none any more, or the URL is another's. */
+  move(id: string, peerUrl: string): Promise<void>;
   /** False: it has not caught up. */
   promote(id: string): Promise<boolean>;
   /** Resolves too where it was removed already. */

@@ -94,6 +94,10 @@ export class MemberAdmin implements Admin {
     return hex(member.id);
   }
 
+  async move(id: string, peerUrl: string): Promise<void> {
+    await this.#ask(({ cluster }) => cluster.update(idOf(id), [peerUrl]));
+  }
+
   async promote(id: string): Promise<boolean> {
     try {
       await this.#ask(({ cluster }) => cluster.promote(idOf(id)));

@@ -32,7 +32,12 @@ function filled<T>(schema: ObjectNode, spec: object): T {
 export function withDefaults(spec: QuorateClusterSpec): DefaultedClusterSpec {
   const whole = filled<DefaultedClusterSpec>(CLUSTER_SPEC, spec);
   if (whole.tls !== undefined || whole.unsafe.plaintext) return whole;
-  return { ...whole, tls: filled<DefaultedTLSSpec>(tls, {}) };
+  return { ...whole, tls: defaultTls() };
+}
+
+/** What a spec with TLS says that says nothing of it. */
+export function defaultTls(): DefaultedTLSSpec {
+  return filled<DefaultedTLSSpec>(tls, {});
 }
 
 export function withBackupDefaults(spec: QuorateBackupSpec): DefaultedBackupSpec {

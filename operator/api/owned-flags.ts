@@ -35,6 +35,7 @@ export const OWNED_FLAGS: readonly string[] = [
   "client-cert-auth",
   "client-cert-allowed-cn",
   "client-cert-allowed-hostname",
+  "client-allow-plaintext",
   "auto-tls",
   "peer-cert-file",
   "peer-key-file",
@@ -46,6 +47,7 @@ export const OWNED_FLAGS: readonly string[] = [
   "peer-cert-allowed-hostname",
   "peer-skip-client-san-verification",
   "peer-auto-tls",
+  "peer-allow-plaintext",
   // With a file, neither flags nor environment are read; without fsync, a power cut loses what was acknowledged.
   "config-file",
   "unsafe-no-fsync",

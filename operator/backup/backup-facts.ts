@@ -9,6 +9,7 @@ import type {
   QuorateCluster,
 } from "../api/gen/types.ts";
 import type { Place } from "../cluster/restore-port.ts";
+import type { Scheme } from "../cluster/transport.ts";
 import type { BackupIdentity, TransferImage } from "./job.ts";
 import type { Job, JobPod } from "./objects.ts";
 
@@ -17,6 +18,8 @@ export interface BackupFacts {
   readonly now: number;
   readonly backup: QuorateBackup;
   readonly cluster: QuorateCluster | null;
+  /** How its members are reached as they run now; null: nobody runs. */
+  readonly access: MemberAccess | null;
   /** That the destination names; null: it is not there, or none is named. */
   readonly store: QuorateBackupStore | null;
   /** Whether the claim that the destination names is there; true where none is named. */
@@ -24,6 +27,11 @@ export interface BackupFacts {
   readonly job: SeenJob | null;
   readonly deleteJob: SeenJob | null;
   readonly image: TransferImage;
+}
+
+export interface MemberAccess {
+  /** Of clients, by pod: what its member serves now, and when it has restarted. */
+  readonly schemes: ReadonlyMap<string, Scheme>;
 }
 
 export interface SeenJob {

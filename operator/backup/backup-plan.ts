@@ -7,6 +7,7 @@ import {
   type BackupDecision,
   type BackupFacts,
   LOOK_MS,
+  type MemberAccess,
   type SeenJob,
   identityOf,
   placeOf,
@@ -14,7 +15,7 @@ import {
   statusOf,
   timeText,
 } from "./backup-facts.ts";
-import { CLAIM_ROOT, buildBackupJob } from "./job.ts";
+import { CLAIM_ROOT, type SourceMember, buildBackupJob } from "./job.ts";
 import { FILE_FINALIZER } from "./names.ts";
 import { type JobOutcome, judgeJob } from "./outcome.ts";
 import { planRemoval } from "./removal-plan.ts";
@@ -65,9 +66,8 @@ function planStart(facts: BackupFacts, spec: DefaultedBackupSpec): BackupDecisio
     cluster: {
       name: cluster.metadata.name,
       namespace: backup.metadata.namespace ?? "",
-      plaintext: cluster.spec.unsafe?.plaintext ?? false,
       isNamed: withDefaults(cluster.spec).tls?.client.mode === "Mutual",
-      members: membersOf(cluster),
+      members: membersOf(cluster, facts.access),
       version: cluster.status?.version ?? null,
     },
     image: pulledAs(image, cluster),
@@ -166,8 +166,17 @@ function waiting(facts: BackupFacts, reason: string, message: string): BackupDec
   return { status, action: { kind: "none" }, afterMs: LOOK_MS };
 }
 
-function membersOf({ metadata, spec, status }: QuorateCluster): string[] {
-  const known = (status?.members ?? []).map(({ name }) => name);
-  if (known.length > 0) return known;
-  return Array.from({ length: spec.replicas ?? 3 }, (_, at) => podName(metadata.name, at));
+/** Whoever has a pod; where none is seen, those that the status or the spec says. */
+function membersOf(
+  { metadata, spec, status }: QuorateCluster,
+  access: MemberAccess | null,
+): SourceMember[] {
+  if (access !== null)
+    return [...access.schemes]
+      .toSorted(([a], [b]) => a.localeCompare(b, "en", { numeric: true }))
+      .map(([pod, scheme]) => ({ pod, scheme }));
+  const told = (status?.members ?? []).map(({ name }) => name);
+  const meant = Array.from({ length: spec.replicas ?? 3 }, (_, at) => podName(metadata.name, at));
+  const scheme = spec.unsafe?.plaintext === true ? "http" : "https";
+  return (told.length > 0 ? told : meant).map((pod) => ({ pod, scheme }));
 }

@@ -4,6 +4,7 @@ import { CLIENT_PORT, type ClusterKey, clusterNames } from "../cluster/names.ts"
 import { USER_ID } from "../cluster/component/layout.ts";
 import { PASSWORDS_KEY } from "../cluster/operation/auth.ts";
 import type { Place } from "../cluster/restore-port.ts";
+import type { Scheme } from "../cluster/transport.ts";
 import type { OwnerReference } from "../kube/api.ts";
 import { BACKUP_LABEL, jobNameOf } from "./names.ts";
 import type { Job, Mount, PodSpec, Volume } from "./objects.ts";
@@ -53,26 +54,33 @@ export interface BackupIdentity {
 }
 
 export interface SourceCluster extends ClusterKey {
-  readonly plaintext: boolean;
   /** Whether the operator's certificate is root's to the members; else they may ask for the password. */
   readonly isNamed: boolean;
-  /** Pods of the members. */
-  readonly members: readonly string[];
+  readonly members: readonly SourceMember[];
   /** Of the members' build; null: not known. */
   readonly version: string | null;
 }
 
+export interface SourceMember {
+  readonly pod: string;
+  /** That it serves now: between with TLS and without they differ. */
+  readonly scheme: Scheme;
+}
+
 export function buildBackupJob(input: BackupJobInput): Job {
   const { backup, spec, place, cluster } = input;
-  const scheme = cluster.plaintext ? "http" : "https";
+  const has = (wanted: Scheme): boolean => cluster.members.some(({ scheme }) => scheme === wanted);
   const { peerService, operatorTls, operatorAuth } = clusterNames(cluster.name);
   const endpoints = cluster.members.map(
-    (pod) => `${scheme}://${pod}.${peerService}.${cluster.namespace}.svc:${CLIENT_PORT}`,
+    ({ pod, scheme }) =>
+      `${scheme}://${pod}.${peerService}.${cluster.namespace}.svc:${CLIENT_PORT}`,
   );
-  const tls: Attached = cluster.plaintext
-    ? NOTHING
-    : attachSecret("operator-tls", operatorTls, TLS_DIR, `--tls-dir=${TLS_DIR}`);
-  const auth: Attached = cluster.isNamed ? NOTHING : attachPasswords(operatorAuth);
+  const tls: Attached = has("https")
+    ? attachSecret("operator-tls", operatorTls, TLS_DIR, `--tls-dir=${TLS_DIR}`)
+    : NOTHING;
+  // Where there is no TLS no certificate names anybody.
+  const isNamed = cluster.isNamed && !has("http");
+  const auth: Attached = isNamed ? NOTHING : attachPasswords(operatorAuth);
   return buildJob({
     ...commonOf(input, "backup"),
     deadlineSeconds: spec.activeDeadlineSeconds,

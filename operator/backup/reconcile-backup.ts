@@ -7,10 +7,20 @@ import {
   QUORATE_BACKUP,
   QUORATE_BACKUP_STORE,
   QUORATE_CLUSTER,
+  STATEFUL_SET,
 } from "../api/resources.ts";
 import type { QuorateBackup, QuorateBackupStore, QuorateCluster } from "../api/gen/types.ts";
 import { KubeError, type KubeApi, type ObjectRef } from "../kube/api.ts";
-import type { BackupAction, BackupDecision, BackupFacts, SeenJob } from "./backup-facts.ts";
+import { CLUSTER_LABEL, CONTAINER, ordinalOf } from "../cluster/names.ts";
+import type { Pod, StatefulSet } from "../cluster/objects.ts";
+import { type Scheme, clientScheme, transportOf } from "../cluster/transport.ts";
+import type {
+  BackupAction,
+  BackupDecision,
+  BackupFacts,
+  MemberAccess,
+  SeenJob,
+} from "./backup-facts.ts";
 import { planBackup } from "./backup-plan.ts";
 import { type BackupHost, NOTHING_MORE, type Outcome, refOf, tellStatus } from "./controller.ts";
 import { FILE_FINALIZER, jobNameOf } from "./names.ts";
@@ -40,6 +50,7 @@ async function observe(host: BackupHost, backup: QuorateBackup): Promise<BackupF
     now: host.wall(),
     backup,
     cluster: await kube.get<QuorateCluster>(QUORATE_CLUSTER, at(clusterRef.name)),
+    access: isOver(backup) ? null : await readAccess(kube, at(clusterRef.name)),
     store:
       storeRef === undefined
         ? null
@@ -53,6 +64,26 @@ async function observe(host: BackupHost, backup: QuorateBackup): Promise<BackupF
         : await readJob(kube, at(jobNameOf(name, "delete"))),
     image: host.image,
   };
+}
+
+/** Nothing is read for it any more. */
+function isOver({ metadata, status }: QuorateBackup): boolean {
+  const { phase } = status ?? {};
+  return metadata.deletionTimestamp !== undefined || phase === "Complete" || phase === "Failed";
+}
+
+/** As the members run now, whatever the spec says by now; null where there is none. */
+async function readAccess(kube: KubeApi, cluster: ObjectRef): Promise<MemberAccess | null> {
+  const labelSelector = `${CLUSTER_LABEL}=${cluster.name}`;
+  const { items } = await kube.list<Pod>(POD, { namespace: cluster.namespace, labelSelector });
+  const members = items.filter(({ metadata }) => ordinalOf(cluster.name, metadata.name) !== null);
+  const set = await kube.get<StatefulSet>(STATEFUL_SET, cluster);
+  const template = transportOf(set?.spec.template, CONTAINER);
+  const schemes = members.flatMap((pod): [string, Scheme][] => {
+    const runs = transportOf(pod, CONTAINER) ?? template;
+    return runs === null ? [] : [[pod.metadata.name, clientScheme(runs, template ?? runs)]];
+  });
+  return schemes.length === 0 ? null : { schemes: new Map(schemes) };
 }
 
 /** With its pods; null where there is none. */

@@ -36,6 +36,7 @@ import { clusterNames } from "./names.ts";
 import type { ConfigMap, Secret, StatefulSet } from "./objects.ts";
 import { type RestoreAction, performRestore } from "./restoring.ts";
 import { taskStatus } from "./task-status.ts";
+import { isSameAddress } from "./transport.ts";
 
 interface Actor {
   readonly kube: KubeApi;
@@ -57,6 +58,7 @@ export async function act(
     case "settled":
       return;
     case "memberAdd":
+    case "memberMove":
     case "memberPromote":
     case "memberRemove":
     case "moveLeader":
@@ -88,6 +90,7 @@ type MemberAction = Extract<
   {
     kind:
       | "memberAdd"
+      | "memberMove"
       | "memberPromote"
       | "memberRemove"
       | "moveLeader"
@@ -105,6 +108,9 @@ async function actOnMembers(actor: Actor, action: MemberAction): Promise<void> {
       await confirm(actor);
       await admin.addLearner(action.peerUrl);
       return;
+    case "memberMove":
+      await confirm(actor);
+      return await admin.move(action.id, action.peerUrl);
     case "memberPromote":
       // Not caught up yet is an answer, and asked again in the next pass.
       await admin.promote(action.id);
@@ -182,7 +188,7 @@ async function actDestructively(actor: Actor, action: Destructive): Promise<void
 /** I5: nobody in the list lives there. That the list cannot be read is no permission. */
 async function assertVacated(admin: Admin, peerUrl: string): Promise<void> {
   const members = await admin.members();
-  if (members.some(({ peerUrls }) => peerUrls.includes(peerUrl)))
+  if (members.some(({ peerUrls }) => peerUrls.some((url) => isSameAddress(url, peerUrl))))
     throw new KubeError("conflict", `a member lives at ${peerUrl}: its disk stays`);
 }
 
@@ -224,7 +230,7 @@ async function actOnObjects(actor: Actor, action: ObjectAction): Promise<void> {
     case "apply":
       for (const { resource, object } of action.objects) {
         await assertOurs(actor, resource, object);
-        await kube.apply(resource, object);
+        await kube.apply(resource, resource === STATEFUL_SET ? asRead(facts, object) : object);
       }
       return;
     case "makeAuthority": {
@@ -278,6 +284,16 @@ async function actOnObjects(actor: Actor, action: ObjectAction): Promise<void> {
     default:
       return unreachable(action);
   }
+}
+
+/**
+ * A template that was planned a while ago is refused once there is another: members that restart by it might be parted from those
+ * that have gone on since.
+ */
+function asRead({ statefulSet }: Facts, object: KubeObject): KubeObject {
+  const { uid, resourceVersion } = statefulSet?.metadata ?? {};
+  if (uid === undefined || resourceVersion === undefined) return object;
+  return { ...object, metadata: { ...object.metadata, uid, resourceVersion } };
 }
 
 function refTo({ cluster }: Facts, name: string): ObjectRef {

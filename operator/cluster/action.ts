@@ -66,6 +66,8 @@ export type Action =
     }
   | { readonly kind: "expandClaim"; readonly name: string; readonly size: string }
   | { readonly kind: "memberAdd"; readonly peerUrl: string }
+  /** By this URL the member is known from now on, and by no other. */
+  | { readonly kind: "memberMove"; readonly id: string; readonly peerUrl: string }
   | { readonly kind: "memberPromote"; readonly id: string }
   | { readonly kind: "memberRemove"; readonly id: string }
   | { readonly kind: "moveLeader"; readonly from: string; readonly targetId: string }

@@ -1,12 +1,13 @@
 /** When a changed spec is taken over, and what of it is refused. Pure. */
 import type { Action } from "./action.ts";
-import { withDefaults } from "../api/apply-defaults.ts";
+import { defaultTls, withDefaults } from "../api/apply-defaults.ts";
 import type { DefaultedClusterSpec, QuorateCluster } from "../api/gen/types.ts";
 import { isTimeZone } from "../api/time-zone.ts";
-import type { AdoptedSpec, Latched } from "./journal.ts";
+import type { AdoptedSpec, Journal, Latched } from "./journal.ts";
 import { LAYOUTS } from "./component/layout.ts";
 import { cannotStart } from "./operation/describe.ts";
 import { write } from "./step.ts";
+import { hasCertificates } from "./transport.ts";
 import type { View } from "./view.ts";
 
 /** A spec as the operator reads it: with the defaults, whether or not the API server knew them. */
@@ -30,16 +31,24 @@ export function planAdoption(view: View): Action | null {
   const generation = facts.cluster.metadata.generation ?? 0;
   const isKnown = generation === journal.adopted.generation;
   if ((isKnown && journal.adopted.refusal === null) || !mayAdopt(view)) return null;
-  const { latched, adopted } = adopt(
-    specOf(facts.cluster),
-    generation,
-    journal.latched,
-    journal.downgradeTo,
-  );
+  const asked = withTlsOfBefore(specOf(facts.cluster), journal);
+  const { latched, adopted } = adopt(asked, generation, journal.latched, journal.downgradeTo);
   if (isKnown && adopted.refusal === journal.adopted.refusal) return null;
   // It was for one way down.
   const isDown = latched.version === journal.downgradeTo;
   return write(view, { latched, adopted, ...(isDown ? { downgradeTo: null } : {}) });
+}
+
+/**
+ * A spec without TLS says nothing of certificates: as long as members have some, who issues them and who is asked for one stays
+ * as it was, or clients would be refused that have yet to move.
+ */
+function withTlsOfBefore(
+  spec: DefaultedClusterSpec,
+  { adopted, latched }: Pick<Journal, "adopted" | "latched">,
+): DefaultedClusterSpec {
+  if (spec.tls !== undefined || !hasCertificates(latched.transport)) return spec;
+  return { ...spec, tls: adopted.spec.tls ?? defaultTls() };
 }
 
 /** The spec, and what is latched of it from now on. */
@@ -56,9 +65,6 @@ export function adopt(
     LAYOUTS.has(layout)
       ? null
       : `spec.layoutRevision ${layout} is not one that this operator knows: ${[...LAYOUTS].join(", ")}`,
-    spec.unsafe.plaintext === latched.plaintext
-      ? null
-      : "spec.unsafe.plaintext cannot be changed: the members know each other by URLs with the scheme. Restore a backup into a new cluster",
     isTimeZone(spec.update.timeZone)
       ? null
       : `spec.update.timeZone ${spec.update.timeZone} is not in the tables of time zones: correct the name, until then no window opens`,

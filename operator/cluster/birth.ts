@@ -2,10 +2,11 @@
 import type { Action } from "./action.ts";
 import { adopt, specOf } from "./adoption.ts";
 import type { Facts } from "./facts.ts";
-import type { Journal, Latched } from "./journal.ts";
-import { claimOrdinalOf } from "./names.ts";
+import { type Journal, type Latched, latchedTransport } from "./journal.ts";
+import { CONTAINER, claimOrdinalOf } from "./names.ts";
 import { firstRestore } from "./operation/restore.ts";
 import { type OperationStart, started } from "./step.ts";
+import { type Transport, transportOf, wantedTransport } from "./transport.ts";
 
 /**
  * Claims that are there already may hold data, and nothing is known of them yet: as many pods as it takes to look into all are
@@ -22,7 +23,8 @@ export function planBirth(facts: Facts): Action {
   const start = firstOperation(facts, priorClaims, size);
   const document: Journal = {
     version: 1,
-    revision: 1,
+    // Boot files of a journal that was lost are older than this one, and are replaced.
+    revision: (facts.bootFiles?.journalRevision ?? 0) + 1,
     latched,
     adopted,
     incarnation: 1,
@@ -42,14 +44,25 @@ export function planBirth(facts: Facts): Action {
   return { kind: "journal", document };
 }
 
-function firstLatch({ cluster, defaults }: Facts): Latched {
-  return {
+function firstLatch(facts: Facts): Latched {
+  const { cluster, defaults } = facts;
+  const latched = {
     version: cluster.spec.version ?? defaults.version,
     repository: defaults.repository,
     layoutRevision: cluster.spec.layoutRevision ?? defaults.layoutRevision,
     clusterDomain: defaults.clusterDomain,
-    plaintext: cluster.spec.unsafe?.plaintext ?? false,
   };
+  return latchedTransport(latched, transportFound(facts) ?? wantedTransport(specOf(cluster)));
+}
+
+/** Where the journal was lost, what the members were started with, and will be: between two of them, what goes with both. */
+function transportFound({ statefulSet, pods }: Facts): Transport | null {
+  const template = transportOf(statefulSet?.spec.template, CONTAINER);
+  if (template !== null) return template;
+  const found = new Set([...pods.values()].flatMap((pod) => transportOf(pod, CONTAINER) ?? []));
+  const [only = null] = found;
+  if (found.size < 2) return only;
+  return found.has("Plaintext") || found.has("MixedHttp") ? "MixedHttp" : "MixedHttps";
 }
 
 /** A snapshot is for a cluster that has nothing yet: where there are disks already, they come first. */

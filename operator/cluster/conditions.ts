@@ -10,6 +10,7 @@ import { corruptionRefusal } from "./operation/corruption.ts";
 import { describePod } from "./operation/describe.ts";
 import { spaceRefusal } from "./operation/space.ts";
 import { refusedGrowth } from "./operation/volumes.ts";
+import { tellTransport } from "./transport-told.ts";
 import { type View, healthyVoters, isOutdated, quorumOf, updateRevision } from "./view.ts";
 
 type Told = Observation<ClusterConditionType>;
@@ -186,7 +187,8 @@ function tellTopology(facts: Facts, view: View | null): Told {
 }
 
 function tellTls(view: View | null, action: Action): Told {
-  if (action.kind === "makeAuthority" || action.kind === "issue")
+  const isMade = action.kind === "makeAuthority" || action.kind === "issue";
+  if (isMade && view?.journal.latched.transport !== "Plaintext")
     return tell("TLSReady", false, "Issuing", "certificates are being made");
   if (action.kind === "wait" && action.reason === "AwaitCertificate")
     return tell("TLSReady", false, action.reason, action.message);
@@ -198,6 +200,8 @@ function tellTls(view: View | null, action: Action): Told {
       "RefusedCertificate",
       `${refused}; members go on with what they have`,
     );
+  const transport = view === null ? null : tellTransport(view);
+  if (transport !== null) return transport;
   const turn = view === null ? null : nextTurn(view);
   if (turn === null && view?.journal.operation?.type === "RotateAuthority")
     return tell("TLSReady", true, "ReplacingAuthority", "members take other authorities over");

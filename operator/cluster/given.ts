@@ -14,7 +14,7 @@ import {
 } from "./certificates.ts";
 import type { Facts } from "./facts.ts";
 import { clusterNames, podHost, podName } from "./names.ts";
-import type { View } from "./view.ts";
+import { type View, isWithTls } from "./view.ts";
 
 /** Certificates between a member's and the authority that it is trusted by, at most. */
 const CHAIN_MAX = 8;
@@ -22,7 +22,7 @@ const CHAIN_MAX = 8;
 /** Null: all are as they shall be, or as they can be. */
 export function planCertificates(view: View): Action | null {
   const { facts, journal } = view;
-  if (journal.latched.plaintext) return null;
+  if (!isWithTls(view)) return null;
   const authority = facts.secrets.get(clusterNames(facts.cluster.metadata.name).authority);
   if (textOf(authority, "tls.crt") === null) return { kind: "makeAuthority" };
   if (textOf(authority, "tls.key") === null && textOf(authority, "next.key") === null)
@@ -31,6 +31,8 @@ export function planCertificates(view: View): Action | null {
     const wrong = complaint(view, leaf);
     // What was taken over before is still good: members go on with it.
     if (wrong !== null && facts.secrets.has(leaf.secret)) continue;
+    // Nobody has TLS yet: what is missing for it keeps nothing else waiting.
+    if (wrong !== null && journal.latched.transport === "Plaintext") continue;
     if (wrong !== null) return stalled("AwaitCertificate", wrong);
     if (!isRight(facts, leaf)) return { kind: "issue", leaf };
   }
@@ -39,12 +41,20 @@ export function planCertificates(view: View): Action | null {
 
 /** Why something that is given is not taken over; null: nothing is given, or all of it is right. */
 export function refusedCertificate(view: View): string | null {
-  if (view.journal.latched.plaintext) return null;
+  if (!isWithTls(view)) return null;
   for (const leaf of leavesOf(view)) {
     const wrong = complaint(view, leaf);
     if (wrong !== null) return wrong;
   }
   return null;
+}
+
+/** What has to be there before the first member serves TLS, and is not; null: all is. */
+export function missingCertificate(view: View): string | null {
+  const refused = refusedCertificate(view);
+  if (refused !== null) return refused;
+  const missing = leavesOf(view).find(({ secret }) => !view.facts.secrets.has(secret));
+  return missing === undefined ? null : `the Secret ${missing.secret} is not there yet`;
 }
 
 /** By the facts of a pass, and there by the Secret that takes a given one over: the plan asks, and then the status does. */

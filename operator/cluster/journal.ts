@@ -7,6 +7,7 @@ import { withDefaults } from "../api/apply-defaults.ts";
 import type { DefaultedClusterSpec, RestoreSource } from "../api/gen/types.ts";
 import type { MemberReplacement } from "./operation/replace-reasons.ts";
 import type { Origin } from "./restore-port.ts";
+import type { Scheme, Transport } from "./transport.ts";
 
 /** What was decided when the cluster was made and stays until the spec says otherwise. */
 export interface Latched {
@@ -15,7 +16,9 @@ export interface Latched {
   readonly repository: string;
   readonly layoutRevision: string;
   readonly clusterDomain: string;
-  /** Without TLS. Peer URLs hold it, so that it stays. */
+  /** Of the members' template: with TLS, without, or on the way. */
+  readonly transport: Transport;
+  /** As `transport`, for an operator from before there was that. */
   readonly plaintext: boolean;
 }
 
@@ -143,6 +146,16 @@ export interface RecoverQuorumOperation extends OperationHead {
   readonly claimUids: readonly string[];
 }
 
+export interface MovePeersOperation extends OperationHead {
+  readonly type: "MovePeers";
+  /** Of the URLs by which members are known afterwards. */
+  readonly scheme: Scheme;
+  /** Whose URL is being changed, or was, and has not been seen to do well since. */
+  readonly current: string | null;
+  /** When all members were first seen to take part again. */
+  readonly seenAt: string | null;
+}
+
 /** What members do from then on. */
 export type AuthorityTurn = "TrustBoth" | "SignWithNew" | "TrustNewAlone";
 
@@ -196,6 +209,7 @@ export type Operation =
   | DowngradeOperation
   | RecoverQuorumOperation
   | RotateAuthorityOperation
+  | MovePeersOperation
   | RestoreOperation;
 
 export type OperationType = Operation["type"];
@@ -265,12 +279,22 @@ export function parseJournal(text: string): Journal {
   return completed(parsed as Journal);
 }
 
-/** An operator before this one did not know all the defaults, and checked no source. */
+/** An operator before this one did not know all the defaults, checked no source, and went neither to TLS nor away from it. */
 function completed(journal: Journal): Journal {
   const spec = withDefaults(journal.adopted.spec);
   const { operation } = journal;
   const known = operation?.type === "Restore" ? { ...UNCHECKED, ...operation } : operation;
-  return { ...journal, operation: known, adopted: { ...journal.adopted, spec } };
+  const { transport, plaintext }: Latched | (Latched & { transport: undefined }) = journal.latched;
+  const latched = latchedTransport(journal.latched, transport ?? (plaintext ? "Plaintext" : "Tls"));
+  return { ...journal, latched, operation: known, adopted: { ...journal.adopted, spec } };
+}
+
+/** With this one, told to operators of before as well as it can be. */
+export function latchedTransport<T extends object>(
+  latched: T,
+  transport: Transport,
+): T & Pick<Latched, "transport" | "plaintext"> {
+  return { ...latched, transport, plaintext: transport === "Plaintext" };
 }
 
 const UNCHECKED: Pick<RestoreOperation, "origin" | "verdict"> = { origin: null, verdict: null };

@@ -10,6 +10,9 @@ export const BOOT_ANNOTATION = "quorate.io/boot";
 /** On applied objects: a digest of what was applied. */
 export const APPLIED_ANNOTATION = "quorate.io/applied";
 
+/** Of the member, in its pod. */
+export const CONTAINER = "quorate";
+
 export const CLIENT_PORT = 2379;
 export const PEER_PORT = 2380;
 export const PROBE_PORT = 2381;

@@ -1,6 +1,6 @@
 /** Reads everything that a pass needs, from the API server and from the members. Changes nothing, remembers nothing. */
 import type { BootFile } from "../../src/api/boot.ts";
-import type { Admin, AdminAccess, AdminPool, HistoryHash, MemberAddress } from "../admin.ts";
+import type { Admin, AdminPool, HistoryHash, MemberAddress } from "../admin.ts";
 import {
   CERTIFICATE,
   CONFIG_MAP,
@@ -21,7 +21,8 @@ import {
 import type { QuorateBackup, QuorateCluster, QuorateTask } from "../api/gen/types.ts";
 import { type KubeApi, KubeError, type KubeObject, type Resource } from "../kube/api.ts";
 import { specOf } from "./adoption.ts";
-import { secretNames, textOf } from "./certificates.ts";
+import { accessOf } from "./access.ts";
+import { secretNames } from "./certificates.ts";
 import {
   type Facts,
   type MemberFacts,
@@ -34,9 +35,7 @@ import {
 } from "./facts.ts";
 import { parseJournal } from "./journal.ts";
 import {
-  CLIENT_PORT,
   CLUSTER_LABEL,
-  PROBE_PORT,
   checkJobName,
   claimOrdinalOf,
   clusterNames,
@@ -44,7 +43,6 @@ import {
   restoreJobName,
 } from "./names.ts";
 import type { Claim, ConfigMap, Node, Pod, Secret, StatefulSet } from "./objects.ts";
-import { rootPasswords } from "./operation/auth.ts";
 import { isBeforeStop } from "./operation/restore.ts";
 import type { RestorePorts } from "./restore-port.ts";
 import { expandableClasses, strandedClaims } from "./volumes.ts";
@@ -103,7 +101,7 @@ export async function observe(observer: Observer, cluster: QuorateCluster): Prom
       .filter(({ metadata }) => claimOrdinalOf(name, metadata.name) !== null)
       .map((claim) => [claim.metadata.name, claim]),
   );
-  const access = accessOf(cluster, journal, ownPods, secrets);
+  const access = accessOf(cluster, journal, statefulSet, ownPods, secrets);
   const admin = observer.admins.reach(`${namespace}/${name}`, access);
   const served = await servedKinds(kube);
   const [members, owned, nodes, backups, tasks] = await Promise.all([
@@ -255,39 +253,6 @@ async function readTasks(
     .toSorted(
       (a, b) => when(a).localeCompare(when(b)) || (a.metadata.name < b.metadata.name ? -1 : 1),
     );
-}
-
-/** Pods are reached by their addresses: names lag behind. The certificate is checked against a name that all of them have. */
-function accessOf(
-  cluster: QuorateCluster,
-  journal: StoredJournal | null,
-  pods: ReadonlyMap<string, Pod>,
-  secrets: ReadonlyMap<string, Secret>,
-): AdminAccess {
-  const { name, namespace = "" } = cluster.metadata;
-  const called = clusterNames(name);
-  const plaintext = journal?.document.latched.plaintext ?? false;
-  const members: MemberAddress[] = [];
-  for (const [pod, { status }] of pods) {
-    const ip = status?.podIP;
-    if (ip === undefined || ip === "") continue;
-    const host = ip.includes(":") ? `[${ip}]` : ip;
-    members.push({
-      name: pod,
-      client: `${plaintext ? "http" : "https"}://${host}:${CLIENT_PORT}`,
-      probe: `http://${host}:${PROBE_PORT}`,
-    });
-  }
-  const own = secrets.get(called.operatorTls);
-  const [ca, cert, key] = ["ca.crt", "tls.crt", "tls.key"].map((entry) => textOf(own, entry));
-  const tls =
-    plaintext || ca == null || cert == null || key == null
-      ? null
-      : { ca, cert, key, serverName: `${called.clientService}.${namespace}.svc` };
-  const spec = journal?.document.adopted.spec;
-  // A certificate that names root is enough, and does not change with the password.
-  const isNamed = tls !== null && spec?.tls?.client.mode !== "Server";
-  return { members, tls, rootPasswords: isNamed ? [] : rootPasswords(secrets, name, spec) };
 }
 
 type MemberAnswers = Pick<Facts, "members" | "memberList" | "alarms">;

@@ -35,6 +35,12 @@ import { planRemoveMember } from "./operation/remove-member.ts";
 import { planForgetting, planRepair } from "./operation/repair.ts";
 import { planReplaceMember } from "./operation/replace-member.ts";
 import { planRoll, planRollOn } from "./operation/roll.ts";
+import { planMovePeers } from "./operation/move-peers.ts";
+import {
+  planLeftCertificates,
+  planTransport,
+  planTransportWait,
+} from "./operation/transport-turn.ts";
 import { planEvenOut, planJoin, planScale } from "./operation/scale.ts";
 import { planYielding } from "./operation/yielding.ts";
 import { planGate } from "./gate.ts";
@@ -56,6 +62,7 @@ const UPKEEP: readonly Question[] = [
   planCertificates,
   planBootFiles,
   planStatefulSet,
+  planLeftCertificates,
   planSize,
   planMarks,
   planStuckPod,
@@ -73,12 +80,14 @@ const QUESTIONS: readonly Question[] = [
   planGrowth,
   planAuth,
   planTask,
+  planTransport,
   planGate,
   planRotation,
   planEvenOut,
   planRoll,
   planScale,
   planForgetting,
+  planTransportWait,
 ];
 
 /** Pure. */
@@ -148,6 +157,8 @@ function planOperation(view: View, operation: Operation): Action {
       return planRecoverQuorum(view, operation);
     case "Restore":
       return planRestore(view, operation);
+    case "MovePeers":
+      return planMovePeers(view, operation);
     case "RotateAuthority":
       return planRotateAuthority(view, operation);
     default:
@@ -163,6 +174,7 @@ const OVERTAKEN: ReadonlySet<string> = new Set([
   "RepairSpace",
   "ReplaceMember",
   "Wake",
+  "MovePeers",
 ]);
 const CURABLE: ReadonlySet<string> = new Set([
   "AwaitQuorum",

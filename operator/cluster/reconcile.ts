@@ -107,6 +107,8 @@ async function tell(
     recorder.event(cluster, "Warning", "TaskFailed", `${action.task}: ${action.changes.message}`);
   for (const { reason, message } of complaints(cluster, status))
     recorder.event(cluster, "Warning", reason, message);
+  for (const { reason, message } of transportNews(cluster, status))
+    recorder.event(cluster, "Normal", reason, message);
   if (isSameJson(status, cluster.status ?? {})) return;
   const { name, namespace = "" } = cluster.metadata;
   const object = {
@@ -124,6 +126,29 @@ function isNews({ status }: QuorateCluster, { reason, stalled }: Wait): boolean 
     ({ type }) => type === (stalled ? "Stalled" : "Reconciling"),
   );
   return told?.reason !== reason;
+}
+
+const ON_THE_WAY: ReadonlySet<string> = new Set([
+  "TurningTLSOn",
+  "TurningTLSOff",
+  "PlaintextAccepted",
+  "RefusingPlaintext",
+  "AcceptingPlaintext",
+]);
+
+/** Where it has come to between with TLS and without: told when clients have something else to do than was told last. */
+function transportNews(
+  { status: before }: QuorateCluster,
+  { conditions = [] }: QuorateClusterStatus,
+): { readonly reason: string; readonly message: string }[] {
+  const advice = ({ reason, message }: Condition): string =>
+    `${reason} ${message.slice(message.lastIndexOf("; "))}`;
+  const told = before?.conditions?.find(({ type }) => type === "TLSReady");
+  return conditions.flatMap((condition) => {
+    const { type, reason, message } = condition;
+    if (type !== "TLSReady" || !ON_THE_WAY.has(reason)) return [];
+    return told !== undefined && advice(told) === advice(condition) ? [] : [{ reason, message }];
+  });
 }
 
 /** What a person has to act on although nothing waits for it: told when it comes up, and when it becomes another. */

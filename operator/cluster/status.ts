@@ -8,6 +8,7 @@ import type { Operation } from "./journal.ts";
 import { CLUSTER_LABEL } from "./names.ts";
 import { isReady, isTerminating } from "./objects.ts";
 import { describePod } from "./operation/describe.ts";
+import { endpointOf } from "./transport-told.ts";
 import { type Place, type View, isOutdated, updateRevision } from "./view.ts";
 
 /** Sizes in status are rounded up to it, or every write of a client would be one of ours. */
@@ -46,6 +47,7 @@ export function buildStatus(facts: Facts, view: View | null, action: Action): Qu
     image: imageOf(spec, journal.latched),
     layoutRevision: journal.latched.layoutRevision,
     ...(view.leader === null ? {} : { leader: view.leader.name }),
+    endpoint: endpointOf(view),
     ...sizeOf(view.places),
     alarms: alarms.map(({ alarm, memberId }) => `${alarm} ${memberId}`),
     ...(journal.operation === null ? {} : { operation: mirror(journal.operation, action) }),

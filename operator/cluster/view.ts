@@ -5,8 +5,25 @@ import type { MemberEntry, MemberState } from "../admin.ts";
 import type { DefaultedClusterSpec } from "../api/gen/types.ts";
 import { type Facts, valueOf } from "./facts.ts";
 import type { Journal } from "./journal.ts";
-import { PEER_PORT, claimName, claimOrdinalOf, ordinalOf, podHost, podName } from "./names.ts";
+import {
+  CONTAINER,
+  PEER_PORT,
+  claimName,
+  claimOrdinalOf,
+  ordinalOf,
+  podHost,
+  podName,
+} from "./names.ts";
 import { type Claim, type Pod, isReady, isTerminating } from "./objects.ts";
+import {
+  type Occupant,
+  type Transport,
+  advertisedBy,
+  isSameAddress,
+  schemeOf,
+  transportOf,
+  wantedTransport,
+} from "./transport.ts";
 
 /** Entries that a member may be behind and still count as taking part, or be promoted. */
 const LAG_MAX = 1_000;
@@ -16,8 +33,11 @@ export interface Place {
   readonly ordinal: number;
   /** Of the pod and of the member. */
   readonly name: string;
+  /** By which its member is known to its peers, or shall be, if it is none. */
   readonly peerUrl: string;
   readonly pod: Pod | null;
+  /** What the pod was started with; null where there is none. */
+  readonly transport: Transport | null;
   readonly claim: Claim | null;
   /** Null: the list has none at this peer URL, or the list is not known. */
   readonly member: MemberEntry | null;
@@ -49,7 +69,8 @@ export function buildView(facts: Facts, journal: Journal): View {
   const places = ordinals(facts, journal, memberList).map((ordinal) =>
     buildPlace(facts, journal, memberList, ordinal, lastIndex),
   );
-  const urls = new Set(places.map(({ peerUrl }) => peerUrl));
+  const isPlaced = (url: string): boolean =>
+    places.some(({ peerUrl }) => isSameAddress(peerUrl, url));
   const members = memberList ?? [];
   return {
     facts,
@@ -59,7 +80,7 @@ export function buildView(facts: Facts, journal: Journal): View {
     memberList,
     voters: members.filter(({ isLearner }) => !isLearner),
     learners: members.filter(({ isLearner }) => isLearner),
-    strangers: members.filter(({ peerUrls }) => !peerUrls.some((url) => urls.has(url))),
+    strangers: members.filter(({ peerUrls }) => !peerUrls.some(isPlaced)),
     leader: leaderOf(places),
   };
 }
@@ -85,16 +106,19 @@ function ordinalOfUrls(facts: Facts, journal: Journal, peerUrls: readonly string
   for (const url of peerUrls) {
     const host = /^https?:\/\/([^.:/]+)\./.exec(url)?.[1];
     const ordinal = host === undefined ? null : ordinalOf(name, host);
-    if (ordinal !== null && peerUrlOf(facts, journal, ordinal) === url) return ordinal;
+    if (ordinal !== null && isSameAddress(peerUrlOf(facts, journal, ordinal), url)) return ordinal;
   }
   return null;
 }
 
-/** The one URL by which a pod's member is known to its peers, whatever its id. */
+/**
+ * The URL by which the member of a pod is known to its peers, whatever its id, where it is new. One that is there may be known
+ * with the other scheme, as long as the cluster is between the two: host and port are what tells members apart.
+ */
 export function peerUrlOf(facts: Facts, journal: Journal, ordinal: number): string {
   const { name, namespace } = facts.cluster.metadata;
   const key = { name, namespace: present(namespace, "a cluster has a namespace") };
-  const scheme = journal.latched.plaintext ? "http" : "https";
+  const scheme = advertisedBy(journal.latched.transport);
   const host = podHost(key, podName(name, ordinal), journal.latched.clusterDomain);
   return `${scheme}://${host}:${PEER_PORT}`;
 }
@@ -108,11 +132,12 @@ function buildPlace(
 ): Place {
   const cluster = facts.cluster.metadata.name;
   const name = podName(cluster, ordinal);
-  const peerUrl = peerUrlOf(facts, journal, ordinal);
+  const ownUrl = peerUrlOf(facts, journal, ordinal);
+  const isOwn = (url: string): boolean => isSameAddress(url, ownUrl);
   const found = facts.members.get(name);
   const boot = valueOf(found?.boot);
   const state = valueOf(found?.state);
-  const member = memberList?.find(({ peerUrls }) => peerUrls.includes(peerUrl)) ?? null;
+  const member = memberList?.find(({ peerUrls }) => peerUrls.some(isOwn)) ?? null;
   const pod = facts.pods.get(name) ?? null;
   const takesPart =
     member !== null &&
@@ -127,8 +152,9 @@ function buildPlace(
   return {
     ordinal,
     name,
-    peerUrl,
+    peerUrl: member?.peerUrls.find(isOwn) ?? ownUrl,
     pod,
+    transport: pod === null ? null : (transportOf(pod, CONTAINER) ?? journal.latched.transport),
     claim: facts.claims.get(claimName(cluster, ordinal)) ?? null,
     member,
     boot,
@@ -145,6 +171,26 @@ function leaderOf(places: readonly Place[]): Place | null {
     places.find(
       ({ state }) => state !== null && state.raftTerm === term && state.leader === state.memberId,
     ) ?? null
+  );
+}
+
+/** What the way to TLS, or away from it, is judged by. */
+export function occupantsOf({ places }: View): readonly Occupant[] {
+  return places
+    .filter(({ pod, member }) => pod !== null || member !== null)
+    .map(({ name, transport, member, peerUrl }) => ({
+      name,
+      runs: transport,
+      url: member === null ? null : schemeOf(peerUrl),
+    }));
+}
+
+/** Some member has certificates, or shall have. */
+export function isWithTls(view: View): boolean {
+  const { spec, journal, places } = view;
+  const said = [wantedTransport(spec), journal.latched.transport];
+  return [...said, ...places.flatMap(({ transport }) => transport ?? [])].some(
+    (one) => one !== "Plaintext",
   );
 }
 

@@ -77,6 +77,7 @@ function describeCluster(cluster: QuorateCluster, now: number): string {
       "Members",
       `${status?.readyReplicas ?? 0} of ${spec.replicas ?? 3} ready, leader ${status?.leader ?? "unknown"}`,
     ],
+    ["Endpoint", status?.endpoint ?? "unknown"],
     ["Version", versionText(cluster)],
     ["Database", sizeText(status?.dbSize, "unknown")],
     ["Alarms", alarms.length === 0 ? "none" : alarms.join(", ")],

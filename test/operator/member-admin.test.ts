@@ -64,6 +64,25 @@ describe("the port to members", () => {
     });
   });
 
+  it("moves a member to another URL, and fails where it is none", async () => {
+    await BootCell.with(1, async (cell) => {
+      const seed = await cell.seed();
+      const admins = new MemberAdmins();
+      try {
+        const admin = admins.reach("kv", accessTo(cell, 0));
+        const url = cell.member(0).peerUrl.replace(/^http:/, "https:");
+        for (const _again of [1, 2]) await admin.move(seed.memberId ?? "", url);
+        assert.deepEqual(
+          (await admin.members()).map(({ peerUrls }) => peerUrls),
+          [[url]],
+        );
+        await assert.rejects(admin.move("abc", url), /member not found/);
+      } finally {
+        admins.close();
+      }
+    });
+  });
+
   it("makes root, and changes its password", async () => {
     await BootCell.with(1, async (cell) => {
       await cell.seed();

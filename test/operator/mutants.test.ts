@@ -135,6 +135,47 @@ const MUTANTS: readonly Mutant[] = [
     rule: /convergence/,
   },
   {
+    claim: "members restart with TLS alone while others know them by URLs without it",
+    theme: "transport",
+    edits: [
+      [
+        "operator/cluster/transport.ts",
+        "urls.every((url) => servesPeers(next, url) && dialsPeers(next, url)) &&",
+        "urls.every((url) => servesPeers(next, url) || dialsPeers(next, url)) &&",
+      ],
+    ],
+    rule: /transport: kv-\d does not reach kv-\d/,
+  },
+  {
+    claim: "a member becomes known by a URL with TLS while others have no certificates",
+    theme: "transport",
+    edits: [
+      [
+        "operator/cluster/transport.ts",
+        "return others.every((other) => mayMove(other, scheme, current, occupants))",
+        "return others.every(() => true)",
+      ],
+      [
+        "operator/cluster/operation/move-peers.ts",
+        "if (occupant === undefined || !mayMove(occupant, scheme, transport, occupants))",
+        "if (occupant === undefined || (!mayMove(occupant, scheme, transport, occupants) && scheme === undefined))",
+      ],
+    ],
+    rule: /transport: kv-\d does not reach kv-\d/,
+  },
+  {
+    claim: "the operator speaks to members as the spec has them, not as they run",
+    theme: "transport",
+    edits: [
+      [
+        "operator/cluster/access.ts",
+        "const scheme = clientScheme(transportOf(object, CONTAINER), template);",
+        "const scheme = specOf(cluster).unsafe.plaintext ? 'http' : 'https';",
+      ],
+    ],
+    rule: /convergence/,
+  },
+  {
     claim: "a backup goes, and what it stored stays",
     theme: "backups",
     edits: [

@@ -262,8 +262,16 @@ export interface MonitoringSpec {
 export interface UnsafeSpec {
   /** An even number of replicas: it bears no more losses than one fewer, and needs more for a quorum. */
   readonly evenReplicas?: boolean;
-  /** No TLS, neither for clients nor between members. */
+  /**
+   * No TLS, neither for clients nor between members. May be changed while the cluster runs: a pod at a time, in
+   * two rolls.
+   */
   readonly plaintext?: boolean;
+  /**
+   * Beside TLS, clients without it are served as well, and asked for no certificate: while clients move from one
+   * to the other.
+   */
+  readonly acceptPlaintext?: boolean;
 }
 
 /** What the cluster shall be. */
@@ -507,8 +515,16 @@ export interface DefaultedMonitoringSpec {
 export interface DefaultedUnsafeSpec {
   /** An even number of replicas: it bears no more losses than one fewer, and needs more for a quorum. */
   readonly evenReplicas: boolean;
-  /** No TLS, neither for clients nor between members. */
+  /**
+   * No TLS, neither for clients nor between members. May be changed while the cluster runs: a pod at a time, in
+   * two rolls.
+   */
   readonly plaintext: boolean;
+  /**
+   * Beside TLS, clients without it are served as well, and asked for no certificate: while clients move from one
+   * to the other.
+   */
+  readonly acceptPlaintext: boolean;
 }
 
 /** What the cluster shall be. */
@@ -680,6 +696,11 @@ export interface QuorateClusterStatus {
   readonly layoutRevision?: string | undefined;
   /** Name of the member that leads. */
   readonly leader?: string | undefined;
+  /**
+   * By which clients reach the cluster now: https where every member serves TLS, http where not. While it changes,
+   * the condition TLSReady says what clients have to do.
+   */
+  readonly endpoint?: string | undefined;
   /** Size of the largest database among the members. */
   readonly dbSize?: string | number | undefined;
   /** Alarms that are raised. */

@@ -181,7 +181,14 @@ export const unsafe: ObjectNode = object(
       "An even number of replicas: it bears no more losses than one fewer, and needs more for a quorum.",
       { value: false },
     ),
-    plaintext: boolean("No TLS, neither for clients nor between members.", { value: false }),
+    plaintext: boolean(
+      "No TLS, neither for clients nor between members. May be changed while the cluster runs: a pod at a time, in two rolls.",
+      { value: false },
+    ),
+    acceptPlaintext: boolean(
+      "Beside TLS, clients without it are served as well, and asked for no certificate: while clients move from one to the other.",
+      { value: false },
+    ),
   },
   { value: {} },
 );

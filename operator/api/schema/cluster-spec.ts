@@ -41,10 +41,10 @@ const RULES: readonly Rule[] = [
     fieldPath: ".tls",
   },
   {
-    rule: "self.unsafe.plaintext == oldSelf.unsafe.plaintext",
+    rule: "!self.unsafe.plaintext || !self.unsafe.acceptPlaintext",
     message:
-      "unsafe.plaintext cannot be changed: the members know each other by URLs with or without TLS; restore a backup into a new cluster",
-    fieldPath: ".unsafe.plaintext",
+      "unsafe.acceptPlaintext is for a cluster with TLS, and unsafe.plaintext has none: remove one of them",
+    fieldPath: ".unsafe.acceptPlaintext",
   },
   {
     rule: unchanged("bootstrap"),

@@ -85,6 +85,11 @@ export const CLUSTER_STATUS: ObjectNode = object(
     image: string("Image that the members shall have.", { maxLength: 1024 }),
     layoutRevision: string("Layout that the pods shall have.", WORD),
     leader: string("Name of the member that leads.", WORD),
+    endpoint: string(
+      "By which clients reach the cluster now: https where every member serves TLS, http where not. While it changes, the condition " +
+        "TLSReady says what clients have to do.",
+      { maxLength: 512 },
+    ),
     dbSize: quantity("Size of the largest database among the members."),
     alarms: list("Alarms that are raised.", string("NOSPACE or CORRUPT, and the member.", WORD), {
       maxItems: 32,

@@ -4,6 +4,15 @@ import { quotaBackendBytes } from "../../api/apply-defaults.ts";
 import { durationMs } from "../../api/duration.ts";
 import type { Latched } from "../journal.ts";
 import { CLIENT_PORT, type ClusterKey, PEER_PORT, PROBE_PORT, podHost } from "../names.ts";
+import {
+  ACCEPT_CLIENTS,
+  ACCEPT_PEERS,
+  type Transport,
+  advertisedBy,
+  hasCertificates,
+  servesClients,
+  servesPeers,
+} from "../transport.ts";
 import { BOOT_DIR, MEMBER_DIR, PEER_TLS_DIR, SERVER_TLS_DIR } from "./layout.ts";
 
 export function buildArguments(
@@ -11,19 +20,21 @@ export function buildArguments(
   spec: DefaultedClusterSpec,
   latched: Latched,
 ): string[] {
-  const scheme = latched.plaintext ? "http" : "https";
+  const { transport } = latched;
+  const listens = hasCertificates(transport) ? "https" : "http";
+  const scheme = advertisedBy(transport);
   const host = podHost(key, "$(POD_NAME)", latched.clusterDomain);
   const { server } = spec;
   return [
     `--boot-dir=${BOOT_DIR}`,
     "--name=$(POD_NAME)",
     `--data-dir=${MEMBER_DIR}`,
-    `--listen-client-urls=${scheme}://0.0.0.0:${CLIENT_PORT}`,
+    `--listen-client-urls=${listens}://0.0.0.0:${CLIENT_PORT}`,
     `--advertise-client-urls=${scheme}://${host}:${CLIENT_PORT}`,
-    `--listen-peer-urls=${scheme}://0.0.0.0:${PEER_PORT}`,
+    `--listen-peer-urls=${listens}://0.0.0.0:${PEER_PORT}`,
     `--initial-advertise-peer-urls=${scheme}://${host}:${PEER_PORT}`,
     `--listen-metrics-urls=http://0.0.0.0:${PROBE_PORT}`,
-    ...(latched.plaintext ? [] : tlsArguments(spec)),
+    ...(hasCertificates(transport) ? tlsArguments(spec, transport) : []),
     `--quota-backend-bytes=${quotaBackendBytes(spec)}`,
     `--auto-compaction-mode=${server.autoCompaction.mode.toLowerCase()}`,
     `--auto-compaction-retention=${server.autoCompaction.retention}`,
@@ -35,7 +46,7 @@ export function buildArguments(
   ];
 }
 
-function tlsArguments({ tls }: DefaultedClusterSpec): string[] {
+function tlsArguments({ tls }: DefaultedClusterSpec, transport: Transport): string[] {
   const mutual = tls?.client.mode !== "Server";
   return [
     `--cert-file=${SERVER_TLS_DIR}/tls.crt`,
@@ -47,5 +58,7 @@ function tlsArguments({ tls }: DefaultedClusterSpec): string[] {
     "--peer-client-cert-auth=true",
     // Who a peer is, its authority says. Its address is a pod's, which no name leads back to before it is ready.
     "--peer-skip-client-san-verification=true",
+    ...(servesClients(transport, "http") ? [ACCEPT_CLIENTS] : []),
+    ...(servesPeers(transport, "http") ? [ACCEPT_PEERS] : []),
   ];
 }

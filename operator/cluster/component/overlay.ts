@@ -1,7 +1,6 @@
 /** `spec.podTemplate`, laid over the pod that the operator makes: it wins, except over what the operator lives on. Pure. */
 import type { PodTemplateSpec } from "../../api/gen/types.ts";
-import { CONTAINER } from "../operation/describe.ts";
-import { CLUSTER_LABEL } from "../names.ts";
+import { CLUSTER_LABEL, CONTAINER } from "../names.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 

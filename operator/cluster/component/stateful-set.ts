@@ -11,6 +11,7 @@ import type { Claim } from "../objects.ts";
 import { present } from "../../../src/base/assert.ts";
 import {
   CLIENT_PORT,
+  CONTAINER,
   PEER_PORT,
   PROBE_PORT,
   clusterNames,
@@ -18,7 +19,6 @@ import {
   memberLabels,
   selectorOf,
 } from "../names.ts";
-import { CONTAINER } from "../operation/describe.ts";
 import { buildArguments } from "./arguments.ts";
 import { BOOT_DIR, DATA_DIR, PEER_TLS_DIR, SERVER_TLS_DIR, USER_ID } from "./layout.ts";
 import { overlayMetadata, overlaySpec } from "./overlay.ts";

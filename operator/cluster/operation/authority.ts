@@ -20,22 +20,28 @@ import { signedAt } from "../issue.ts";
 import type { AuthorityTurn, RotateAuthorityOperation } from "../journal.ts";
 import { clusterNames } from "../names.ts";
 import type { Secret } from "../objects.ts";
-import { begin, finish } from "../step.ts";
-import type { View } from "../view.ts";
+import { begin, finish, write } from "../step.ts";
+import { hasCertificates } from "../transport.ts";
+import { type View, isWithTls } from "../view.ts";
 
 /** On the cluster: another value has its authority replaced. */
 export const ROTATE_ANNOTATION = "quorate.io/rotate-authority";
 
 export function planRotation(view: View): Action | null {
   const { facts, journal } = view;
-  if (journal.latched.plaintext) return null;
+  const asked = facts.cluster.metadata.annotations?.[ROTATE_ANNOTATION] ?? null;
+  const isAsked = asked !== null && asked !== journal.rotated;
+  // Without TLS there is none to replace.
+  if (!isWithTls(view)) return isAsked ? write(view, { rotated: asked }) : null;
+  // Whoever has no certificates would be waited for in vain.
+  if (!view.places.every(({ transport }) => transport === null || hasCertificates(transport)))
+    return null;
+  if (!hasCertificates(journal.latched.transport)) return null;
   const turn = nextTurn(view);
   if (turn !== null) {
     if (facts.now < turn.at) return null;
     return begin(view, { type: "RotateAuthority", step: turn.step });
   }
-  const asked = facts.cluster.metadata.annotations?.[ROTATE_ANNOTATION] ?? null;
-  const isAsked = asked !== null && asked !== journal.rotated;
   const current = parse(textOf(authorityOf(view), "tls.crt") ?? "");
   const isDue = current !== null && facts.now >= renewalTime(current);
   if (!isAsked && !isDue) return null;

@@ -1,10 +1,10 @@
 /** What stands in a pod's way, in a sentence's second half: for messages that say what is waited for. Pure. */
 import type { Action } from "../action.ts";
 import type { ContainerStatus, Pod } from "../objects.ts";
+import { CONTAINER } from "../names.ts";
 import { isTerminating } from "../objects.ts";
 import type { Place, View } from "../view.ts";
 
-export const CONTAINER = "quorate";
 /** Of what a container said last. */
 const SAID_LENGTH_MAX = 600;
 

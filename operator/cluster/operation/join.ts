@@ -7,6 +7,7 @@ import { withBootFile } from "../journal.ts";
 import { isTerminating } from "../objects.ts";
 import { wipe } from "./wipe.ts";
 import { finish, proceed, revoked, write } from "../step.ts";
+import { advertisedBy } from "../transport.ts";
 import {
   type Place,
   type View,
@@ -80,6 +81,10 @@ function announce(view: View, place: Place): Action {
       "AwaitIdle",
       `${place.name} does not wait for its ticket: ${describePod(view, place)}`,
     );
+  // It would look for its place under the URL that it was started with.
+  const { transport } = place;
+  if (transport !== null && !place.peerUrl.startsWith(`${advertisedBy(transport)}:`))
+    return { kind: "deletePod", name: place.name, uid: place.pod?.metadata.uid ?? "" };
   return { kind: "memberAdd", peerUrl: place.peerUrl };
 }
 

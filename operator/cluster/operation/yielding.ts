@@ -34,6 +34,7 @@ function mayYield(view: View, operation: Operation): boolean {
     case "Defragment":
     case "RepairSpace":
     case "RotateAuthority":
+    case "MovePeers":
       return true;
     case "RemoveMember":
     case "ReplaceMember":

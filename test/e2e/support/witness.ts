@@ -27,6 +27,8 @@ export interface WitnessOptions {
   readonly node?: string;
   /** Ordinals that the cluster has at some time; their names are the endpoints. */
   readonly members: number;
+  /** Without TLS, and known by another name: one with TLS may be there beside it. */
+  readonly plaintext?: boolean;
 }
 
 interface PodObject extends KubeObject {
@@ -39,7 +41,8 @@ export class Witness {
 
   /** Starts one beside the cluster and waits until it has begun. */
   static async start(cluster: ObjectRef, options: WitnessOptions): Promise<Witness> {
-    const witness = new Witness({ ...cluster, name: `${cluster.name}-witness` });
+    const suffix = options.plaintext === true ? "witness-plain" : "witness";
+    const witness = new Witness({ ...cluster, name: `${cluster.name}-${suffix}` });
     await witness.#create(cluster, options);
     await eventually<PodObject>(
       "the witness runs",
@@ -120,14 +123,15 @@ export class Witness {
 }
 
 function podSpec(cluster: ObjectRef, options: WitnessOptions, program: string): object {
+  const { plaintext = false } = options;
   const endpoints = Array.from(
     { length: options.members },
     (_, i) =>
-      `https://${cluster.name}-${i}.${cluster.name}-peers.${cluster.namespace}.svc.cluster.local:2379`,
+      `${plaintext ? "http" : "https"}://${cluster.name}-${i}.${cluster.name}-peers.${cluster.namespace}.svc.cluster.local:2379`,
   );
   const settings = {
     endpoints,
-    tls: "/tls",
+    tls: plaintext ? null : "/tls",
     prefix: `witness/${Date.now()}/`,
     writers: 2,
     pauseMs: 20,
@@ -163,13 +167,13 @@ function podSpec(cluster: ObjectRef, options: WitnessOptions, program: string): 
         },
         volumeMounts: [
           { name: "program", mountPath: "/program", readOnly: true },
-          { name: "tls", mountPath: "/tls", readOnly: true },
+          ...(plaintext ? [] : [{ name: "tls", mountPath: "/tls", readOnly: true }]),
         ],
       },
     ],
     volumes: [
       { name: "program", configMap: { name: program } },
-      { name: "tls", secret: { secretName: `${cluster.name}-client-tls` } },
+      ...(plaintext ? [] : [{ name: "tls", secret: { secretName: `${cluster.name}-client-tls` } }]),
     ],
   };
 }

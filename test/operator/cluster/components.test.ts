@@ -18,7 +18,7 @@ import {
   buildPeerService,
 } from "../../../operator/cluster/component/services.ts";
 import { buildStatefulSet } from "../../../operator/cluster/component/stateful-set.ts";
-import type { Latched } from "../../../operator/cluster/journal.ts";
+import { type Latched, latchedTransport } from "../../../operator/cluster/journal.ts";
 import { APPLIED_ANNOTATION } from "../../../operator/cluster/names.ts";
 
 /** Writes the golden files anew: for whoever changes an object, and reads the difference. */
@@ -34,13 +34,13 @@ function clusterOf(spec: Partial<QuorateClusterSpec>): QuorateCluster {
 }
 
 function latchedOf({ spec }: QuorateCluster): Latched {
-  return {
+  const own = {
     version: spec.version ?? "1.4.2",
     repository: "ghcr.io/quorate/quorate",
     layoutRevision: "v1",
     clusterDomain: "cluster.local",
-    plaintext: spec.unsafe?.plaintext ?? false,
   };
+  return latchedTransport(own, spec.unsafe?.plaintext === true ? "Plaintext" : "Tls");
 }
 
 function statefulSetOf(spec: Partial<QuorateClusterSpec>, replicas = 3): AppliedObject {

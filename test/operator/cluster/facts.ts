@@ -103,6 +103,7 @@ function journalOf(
       repository: "example.org/quorate",
       layoutRevision: "v1",
       clusterDomain: "cluster.local",
+      transport: "Plaintext",
       plaintext: true,
     },
     adopted: { generation: 1, spec: withDefaults(cluster.spec), refusal: null },

@@ -51,6 +51,7 @@ function template(podTemplate?: PodTemplateSpec, replicas = 3): Template {
       repository: "example.org/quorate",
       layoutRevision: "v1",
       clusterDomain: DOMAIN,
+      transport: "Tls",
       plaintext: false,
     },
     replicas,

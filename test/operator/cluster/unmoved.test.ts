@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { POD, STATEFUL_SET } from "../../../operator/api/resources.ts";
+import { parseJournal } from "../../../operator/cluster/journal.ts";
+import { present } from "../../../src/base/assert.ts";
 import type { ClusterReconciler } from "../../../operator/cluster/reconcile.ts";
 import { Sandbox } from "../world/sandbox.ts";
 import { MINUTE, seatOf, settled, voters } from "../world/settled.ts";
@@ -49,6 +51,23 @@ describe("a newer operator", () => {
     assert.deepEqual([...new Set(sandbox.actions.map(({ kind }) => kind))], ["settled"]);
     assert.equal(sandbox.condition("Updated"), "True");
     assert.equal(sandbox.cluster.status?.targetVersion, "1.4.2");
+  });
+
+  it("takes a journal that knows nothing between with TLS and without for what it says", async () => {
+    for (const plaintext of [true, false])
+      await settled(
+        36,
+        async (sandbox) => {
+          const { transport, ...latched } = present(sandbox.journal, "a journal").latched;
+          assert.deepEqual(
+            [transport, latched.plaintext],
+            [plaintext ? "Plaintext" : "Tls", plaintext],
+          );
+          const text = JSON.stringify({ ...sandbox.journal, latched });
+          assert.deepEqual(parseJournal(text), sandbox.journal);
+        },
+        { unsafe: { plaintext } },
+      );
   });
 });
 

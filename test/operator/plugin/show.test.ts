@@ -29,6 +29,7 @@ describe("kubectl quorate status", () => {
     for (const part of [
       /^Cluster +data\/kv, id cdf818194e3a8c32$/m,
       /^Members +2 of 3 ready, leader kv-1$/m,
+      /^Endpoint +https:\/\/kv-client\.data\.svc:2379$/m,
       /^Version +0\.1\.0, on the way to 0\.2\.0$/m,
       /^Database +64Mi$/m,
       /^Alarms +NOSPACE$/m,

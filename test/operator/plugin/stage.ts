@@ -42,6 +42,7 @@ const STATUS: object = {
   version: "0.1.0",
   targetVersion: "0.2.0",
   leader: "kv-1",
+  endpoint: "https://kv-client.data.svc:2379",
   dbSize: "64Mi",
   alarms: ["NOSPACE"],
   operation: {

@@ -9,7 +9,9 @@ import { quorumOf } from "../../../operator/cluster/view.ts";
 import { type Disk, type Lineage, type Seat, emptyDisk, idOf, writesOf } from "./consensus.ts";
 import { Holds } from "./holds.ts";
 import { refusesWrites } from "./soundness.ts";
-import { type World, urlOf } from "./world.ts";
+import { parted } from "./reach.ts";
+import { isAt } from "./spoken.ts";
+import type { World } from "./world.ts";
 
 /** Entries that one who takes part may be behind: it was away for a while, and has them in a second. */
 const LAG_MAX = 1_000;
@@ -55,6 +57,7 @@ export class Judges {
       this.#refusals.add(refusal);
     }
     for (const lineage of this.#world.lineages.values()) {
+      for (const what of parted(this.#world, lineage)) this.#breachOnce("transport", what);
       const learners = lineage.seats.filter(({ learner }) => learner);
       if (learners.length > 1) this.breach("I1", `${learners.length} learners at one time`);
       for (const { disk } of this.#world.running(lineage)) {
@@ -110,7 +113,7 @@ export class Judges {
   onDeletePod(pod: string, since: number): void {
     this.look();
     const lineage = this.#world.lineageOf(pod);
-    const seat = lineage?.seats.find(({ url }) => url === this.#url(pod));
+    const seat = lineage?.seats.find(({ url }) => isAt(url, pod));
     if (lineage === null || seat === undefined || seat.learner || !this.#isWellNow(lineage, pod))
       return;
     const held = this.#holds.ofRoll(seat, since);
@@ -129,7 +132,7 @@ export class Judges {
   onDefragment(pod: string, since: number): void {
     this.look();
     const lineage = this.#world.lineageOf(pod);
-    const seat = lineage?.seats.find(({ url }) => url === this.#url(pod));
+    const seat = lineage?.seats.find(({ url }) => isAt(url, pod));
     // Of two voters none can be spared, and there is no other way.
     if (lineage === null || seat === undefined || votersOf(lineage).length < 3) return;
     this.#mayLose("I9", { what: `the defragmentation of ${pod}`, lineage, seat, gone: 0, since });
@@ -187,7 +190,7 @@ export class Judges {
     const disk = uid === undefined ? undefined : this.#world.disks.get(uid);
     for (const lineage of this.#world.lineages.values()) {
       if (lineage.isGivenUp) continue;
-      const seat = lineage.seats.find(({ url }) => url === this.#url(pod));
+      const seat = lineage.seats.find(({ url }) => isAt(url, pod));
       if (seat === undefined || this.#world.running(lineage).length === 0) continue;
       if (disk === undefined || disk.identity === null || idOf(disk) === seat.id)
         this.breach("I5", `the claim ${claim} was deleted while member ${seat.id} lives there`);
@@ -236,8 +239,8 @@ export class Judges {
     return this.#world.processes.get(pod)?.phase === "Running";
   }
 
-  #url(pod: string): string {
-    return urlOf(this.#world.scheme, this.#world.cluster, pod);
+  #breachOnce(rule: string, what: string): void {
+    if (!this.breaches.includes(`${rule}: ${what}`)) this.breach(rule, what);
   }
 
   breach(rule: string, what: string): void {

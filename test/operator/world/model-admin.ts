@@ -13,6 +13,7 @@ import { sleep } from "../../../operator/time.ts";
 import { ConsensusError, type Lineage, type Running, idOf } from "./consensus.ts";
 import { VERSION } from "./pod-status.ts";
 import { isMuted } from "./soundness.ts";
+import { schemeOfUrl } from "./spoken.ts";
 import type { World } from "./world.ts";
 
 /** Called at each end of each call, with what it is about; one that throws does so to the caller. */
@@ -70,6 +71,20 @@ class ModelAdmin implements Admin {
       const seat = { id, url: peerUrl, learner: true, name: "" };
       lineage.reseat([...lineage.seats, seat], running);
       return id;
+    });
+  }
+
+  move(id: string, peerUrl: string): Promise<void> {
+    return this.#call(`move ${id}`, () => {
+      const { lineage, running } = this.#leading();
+      if (!lineage.seats.some((each) => each.id === id))
+        throw new ConsensusError("etcdserver: member not found");
+      if (lineage.seats.some(({ id: other, url }) => other !== id && url === peerUrl))
+        throw new ConsensusError("etcdserver: Peer URLs already exists");
+      const seats = lineage.seats.map((each) =>
+        each.id === id ? { ...each, url: peerUrl } : each,
+      );
+      lineage.reseat(seats, running);
     });
   }
 
@@ -145,6 +160,9 @@ class ModelAdmin implements Admin {
       if (seat === undefined || seat.learner)
         throw new ConsensusError("etcdserver: rpc not supported for learner");
       if (isMuted(this.#world, seat.id)) throw new ConsensusError(CORRUPT);
+      // It answers once it has applied what was committed when it was asked.
+      const process = this.#world.processes.get(member);
+      if (process !== undefined) process.readAt = lineage.entries.length;
       return lineage.entries.length;
     });
   }
@@ -229,8 +247,13 @@ class ModelAdmin implements Admin {
   }
 
   #refusal(member: string): string | null {
-    const { tls } = this.#access;
-    return tls === null ? null : this.#world.tls.refusal(member, tls);
+    const { tls, members } = this.#access;
+    const address = members.find(({ name }) => name === member);
+    const served = this.#world.processes.get(member)?.spoken.clients;
+    const scheme = schemeOfUrl(address?.client ?? "");
+    if (served?.has(scheme) !== true) return `${member} does not serve ${scheme}`;
+    if (scheme === "http") return null;
+    return tls === null ? "no certificate to show" : this.#world.tls.refusal(member, tls);
   }
 
   #self(member: string): Running {

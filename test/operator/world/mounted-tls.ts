@@ -17,6 +17,9 @@ interface Files {
   readonly authorities: readonly X509Certificate[];
 }
 
+/** What a member reports that has no certificates. */
+export const NO_TLS: BootReport["tls"] = { client: null, peer: null };
+
 /** How long after a change a volume shows it, at least, and how much later each further member. */
 const LATE_MS = 5_000;
 

@@ -8,7 +8,7 @@ import { Lineage, emptyDisk } from "./consensus.ts";
 import { dueJobs, endJob, expiredJobs, flagOf, purposeOf } from "./jobs.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { clusterIdOf } from "./identities.ts";
-import { NAMESPACE, urlOf } from "./world.ts";
+import { NAMESPACE } from "./world.ts";
 
 /** "early": its check finds it, "late": it comes between the check and the restore, which finds it. */
 export type Damage = "early" | "late";
@@ -104,7 +104,7 @@ export class Restores {
     world.disks.set(uid, disk);
     const clusterId = clusterIdOf(flagOf(job, "nonce"));
     const id = world.newId();
-    const url = urlOf(world.scheme, world.cluster, member);
+    const url = flagOf(job, "peer-urls");
     const seat = { id, url, learner: false, name: member };
     const lineage = new Lineage(clusterId, seat, world.random.fork(clusterId));
     for (const write of writes) lineage.entries.push({ kind: "write", id: write });

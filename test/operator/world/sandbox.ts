@@ -92,7 +92,6 @@ export class Sandbox {
         ...spec,
       },
     };
-    this.world.scheme = cluster.spec.unsafe?.plaintext === true ? "http" : "https";
     this.api.store.create(QUORATE_CLUSTER, cluster, "person");
   }
 

@@ -3,9 +3,11 @@ import { QUORATE_BACKUP } from "../../../operator/api/resources.ts";
 import type { QuorateBackup } from "../../../operator/api/gen/types.ts";
 import type { TransferResult } from "../../../operator/backup/transfer/result.ts";
 import type { Job } from "../../../operator/backup/objects.ts";
+import type { Lineage } from "./consensus.ts";
 import { dueJobs, endJob, flagOf } from "./jobs.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { VERSION } from "./pod-status.ts";
+import { isAt, schemeOfUrl } from "./spoken.ts";
 
 interface Stored {
   readonly writes: readonly number[];
@@ -54,18 +56,24 @@ export class StoredBackups {
     if (random.chance(this.failing))
       return { kind: "failure", reason: "StoreUnreachable", message: "the store does not answer" };
     const uid = flagOf(job, "backup-uid");
-    const result = what === "take" ? this.#take(uid) : this.#remove(uid);
+    const result = what === "take" ? this.#take(job, uid) : this.#remove(uid);
     return random.chance(this.killing) ? null : result;
   }
 
   /** An attempt that finds its own manifest tells it. */
-  #take(uid: string): TransferResult {
+  #take(job: Job, uid: string): TransferResult {
     const found = this.#stored.get(uid);
     if (found !== undefined) return found.result;
     const { world } = this.#sandbox;
     const lineage = [...world.lineages.values()].find(({ leader }) => leader !== null);
     if (lineage === undefined)
       return { kind: "failure", reason: "ClusterUnavailable", message: "no member has a leader" };
+    if (!this.#reaches(job, lineage)) {
+      this.onBreach(
+        `the Job ${job.metadata.name} reaches no member at ${flagOf(job, "endpoints")}`,
+      );
+      return { kind: "failure", reason: "ClusterUnavailable", message: "no member answers" };
+    }
     const result = {
       kind: "backup",
       uri: `s3://b/${uid}`,
@@ -82,6 +90,16 @@ export class StoredBackups {
     } as const;
     this.#stored.set(uid, { writes: lineage.writes, result });
     return result;
+  }
+
+  /** Some member that runs serves what the Job was told of it. */
+  #reaches(job: Job, lineage: Lineage): boolean {
+    const { world } = this.#sandbox;
+    const endpoints = flagOf(job, "endpoints").split(",");
+    return world.running(lineage).some(({ pod }) => {
+      const served = world.processes.get(pod)?.spoken.clients;
+      return endpoints.some((url) => isAt(url, pod) && served?.has(schemeOfUrl(url)) === true);
+    });
   }
 
   /** Whoever keeps its object keeps its file. */

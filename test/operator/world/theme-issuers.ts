@@ -117,6 +117,8 @@ export const issuers: Theme = {
   tidy: renew,
   missing: (scene) => {
     const source = sourceOf(scene);
+    // Without TLS nobody shows anything.
+    if (scene.sandbox.cluster.spec.unsafe?.plaintext === true) return null;
     for (const side of ["client", "peer"] as const) {
       const missing = source === "operatorCA" ? ownLeft(scene, side) : givenLeft(scene, side);
       if (missing !== null) return missing;

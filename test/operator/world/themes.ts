@@ -9,6 +9,7 @@ import { corruption } from "./theme-corruption.ts";
 import { certificates, passwords, pause, sleep, tasks } from "./themes-of-care.ts";
 import { issuers } from "./theme-issuers.ts";
 import { volumes } from "./theme-space.ts";
+import { transport } from "./theme-transport.ts";
 import { deletion, quorum, restore } from "./themes-of-loss.ts";
 
 export interface Scene {
@@ -51,6 +52,7 @@ const THEMES: readonly Theme[] = [
   deletion,
   corruption,
   issuers,
+  transport,
 ];
 
 /** Every second history is about two things at once. */

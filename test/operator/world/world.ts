@@ -12,8 +12,10 @@ import type { FakeApi } from "../fake-api.ts";
 import type { VirtualTime } from "../virtual-time.ts";
 import { type Disk, Lineage, type Running, type Seat, emptyDisk, idOf } from "./consensus.ts";
 import { clusterIdOf, identityOf } from "./identities.ts";
-import { MountedTls } from "./mounted-tls.ts";
+import { MountedTls, NO_TLS } from "./mounted-tls.ts";
 import { failedStatus, quotaOf, runningStatus, versionOf } from "./pod-status.ts";
+import { reaches } from "./reach.ts";
+import { type Spoken, isAt, spokenBy, urlOf } from "./spoken.ts";
 import { isMuted, leaveOnly } from "./soundness.ts";
 
 export const NAMESPACE = "data";
@@ -36,12 +38,15 @@ export interface Process {
   /** Of its image. */
   readonly version: string;
   readonly quotaBytes: number;
+  readonly spoken: Spoken;
   phase: BootReport["phase"];
   reason: string;
   /** What the volume shows. */
   file: BootFile;
   fileAt: number;
   annotation: string;
+  /** Entries that it has applied at least: it was read from. */
+  readAt: number;
 }
 
 export class World {
@@ -70,8 +75,6 @@ export class World {
   readonly care: string[] = [];
   /** Of root; null: the members ask nobody who they are. */
   rootPassword: string | null = null;
-  /** Of the members' URLs. */
-  scheme: "http" | "https" = "http";
   readonly tls: MountedTls;
   /** Hears of a survivor that goes on alone, and what writes it has. */
   onForceNew: (writes: readonly number[]) => void = () => {};
@@ -156,7 +159,7 @@ export class World {
       appliedIndex: identity === null ? null : disk.index,
       leader:
         process.phase === "Running" && refusal === undefined ? (lineage?.leader ?? null) : null,
-      tls: this.tls.report(pod, this.time.now()),
+      tls: process.spoken.hasCertificates ? this.tls.report(pod, this.time.now()) : NO_TLS,
     };
   }
 
@@ -211,22 +214,25 @@ export class World {
     const { name, uid = "" } = pod.metadata;
     const claim = this.#claimOf(name);
     if (claim === null || !this.random.chance(0.5)) return null;
-    if (this.scheme === "https" && !this.tls.mount(name, this.time.now())) return null;
+    const spoken = spokenBy(pod);
+    if (spoken.hasCertificates && !this.tls.mount(name, this.time.now())) return null;
     const claimUid = claim.metadata.uid ?? "";
     if (!this.disks.has(claimUid)) this.disks.set(claimUid, emptyDisk());
     const process: Process = {
       pod: name,
       podUid: uid,
       claimUid,
-      url: urlOf(this.scheme, this.cluster, name),
+      url: urlOf(spoken, this.cluster, pod),
       upAt: this.time.now() + this.random.between(500, 4_000),
       version: versionOf(pod),
       quotaBytes: quotaOf(pod),
+      spoken,
       phase: "Starting",
       reason: "",
       file: this.#bootFile(name),
       fileAt: this.time.now(),
       annotation: "",
+      readAt: 0,
     };
     this.processes.set(name, process);
     this.percentBytes ||= process.quotaBytes / 100;
@@ -234,10 +240,8 @@ export class World {
   }
 
   #bootFile(name: string): BootFile {
-    const map = this.api.store.get(CONFIG_MAP, {
-      namespace: NAMESPACE,
-      name: `${this.cluster}-boot`,
-    }) as ConfigMap | null;
+    const ref = { namespace: NAMESPACE, name: `${this.cluster}-boot` };
+    const map = this.api.store.get(CONFIG_MAP, ref) as ConfigMap | null;
     const text = map?.data?.[`${name}.json`];
     return text === undefined ? { ticket: null, fence: null } : (JSON.parse(text) as BootFile);
   }
@@ -311,7 +315,8 @@ export class World {
   #seed(process: Process, disk: Disk, nonce: string, initialCluster: string): void {
     const others = initialCluster.split(",").map((pair) => pair.split("=")[1]);
     for (const other of this.processes.values()) {
-      if (other.pod !== process.pod && other.phase === "Running" && others.includes(other.url)) {
+      const isThere = others.some((url) => reaches(process, other, url));
+      if (other.pod !== process.pod && other.phase === "Running" && isThere) {
         process.phase = "AwaitingTicket";
         process.reason = "a cluster answers at its initialCluster";
         return;
@@ -336,11 +341,13 @@ export class World {
     process.reason = "no place yet";
     const urls = initialCluster.split(",").map((pair) => pair.split("=")[1]);
     for (const other of this.processes.values()) {
-      if (other.phase !== "Running" || !urls.includes(other.url)) continue;
+      if (other.phase !== "Running" || !urls.some((url) => reaches(process, other, url))) continue;
       const lineage = this.lineageOf(other.pod);
       const told = this.disks.get(other.claimUid);
       if (lineage === null || told === undefined || lineage.clusterId !== clusterId) continue;
-      const seat = lineage.seatsAt(told.index).find(({ url }) => url === process.url);
+      // The ticket says by which URL it is named.
+      const own = urls.filter((url) => isAt(url ?? "", process.pod));
+      const seat = lineage.seatsAt(told.index).find(({ url }) => own.includes(url));
       if (seat === undefined) continue;
       if (seat.name !== "") {
         process.phase = "AwaitingTicket";
@@ -364,7 +371,8 @@ export class World {
     const before = this.lineageOf(process.pod);
     const clusterId = clusterIdOf(nonce);
     const id = this.newId();
-    const seat: Seat = { id, url: process.url, learner: false, name: process.pod };
+    const own = before?.seatsAt(disk.index).find((seat) => seat.id === idOf(disk));
+    const seat: Seat = { id, url: own?.url ?? process.url, learner: false, name: process.pod };
     const lineage = new Lineage(clusterId, seat, this.random.fork(clusterId));
     lineage.entries.unshift(...(before?.entries.slice(0, disk.index) ?? []));
     this.lineages.set(clusterId, lineage);
@@ -389,8 +397,4 @@ export class World {
       }
     }
   }
-}
-
-export function urlOf(scheme: string, cluster: string, pod: string): string {
-  return `${scheme}://${pod}.${cluster}-peers.${NAMESPACE}.svc.cluster.local:2380`;
 }

@@ -92,13 +92,25 @@ function security(table: Table): void {
   table.acceptChange("no TLS section where there was one", issuer(certManager), {});
   table.acceptChange("clients without certificates", {}, { "tls.client.mode": "Server" });
   for (const to of [true, false])
-    table.refuseChange(
-      `unsafe.plaintext does not become ${to}`,
+    table.acceptChange(
+      `unsafe.plaintext may become ${to}`,
       { "unsafe.plaintext": !to },
       { "unsafe.plaintext": to },
-      "spec.unsafe.plaintext",
-      "restore a backup into a new cluster",
     );
+  const open = { "unsafe.acceptPlaintext": true };
+  table.acceptChange("clients without TLS, for a while", {}, open);
+  table.acceptChange("no clients without TLS any more", open, {});
+  table.acceptChange("TLS, at first for whom it suits", { "unsafe.plaintext": true }, open);
+  table.acceptChange("no TLS where an issuer was named", issuer({ operatorCA: {} }), {
+    "unsafe.plaintext": true,
+  });
+  table.refuseChange(
+    "no TLS at all while clients without it are served beside it",
+    open,
+    { ...open, "unsafe.plaintext": true },
+    "spec.unsafe.acceptPlaintext",
+    "remove one of them",
+  );
 }
 
 function bootstrap(table: Table): void {

@@ -228,6 +228,17 @@ function tls(table: Table): void {
     "spec.tls",
     "remove one of them",
   );
+  table.accept("clients without TLS beside TLS", { "unsafe.acceptPlaintext": true });
+  table.accept("clients without TLS beside an issuer", {
+    "unsafe.acceptPlaintext": true,
+    "tls.client.mode": "Server",
+  });
+  table.refuse(
+    "clients without TLS beside no TLS",
+    { "unsafe.plaintext": true, "unsafe.acceptPlaintext": true },
+    "spec.unsafe.acceptPlaintext",
+    "remove one of them",
+  );
   for (const name of ["kv.example.com", "*.kv.example.com", "10.0.0.7", "::1", "localhost"])
     table.accept(`certificates for ${name}`, { "tls.client.extraNames": [name] });
   for (const name of ["https://kv", "kv example", "kv.", "a.*.b", "kv:2379/"])
