@@ -1,7 +1,7 @@
 /** Users and their secrets in members as processes: what is written down, and what survives. */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
@@ -11,7 +11,9 @@ import {
 } from "../../../../src/api/gen/auth-service.ts";
 import { putRequest, rangeRequest } from "../../../../src/api/gen/kv.ts";
 import { Auth, KV, Maintenance } from "../../../../src/api/gen/methods.ts";
-import type { Cluster, Member } from "../../../conformance/support/cluster.ts";
+import { Client, type UserPassword } from "../../../../src/client/client.ts";
+import { Cluster, type Member } from "../../../conformance/support/cluster.ts";
+import { Pki } from "../../../conformance/support/tls.ts";
 import { until } from "../../../conformance/support/tools.ts";
 import { onPrefix } from "../auth/auth-member.ts";
 import { TokenClient } from "../auth/token-client.ts";
@@ -209,3 +211,42 @@ async function revisionsAreEqual(cluster: Cluster): Promise<void> {
   }
   assert.equal(found.size, 1, [...found].join());
 }
+
+describe("where TLS is taken and plaintext too", () => {
+  it("a certificate names a user as ever, and who comes without TLS is nobody but by password", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "quorate-both-"));
+    const pki = new Pki(folder);
+    const flags = [COST, "--client-allow-plaintext"];
+    const cluster = await Cluster.start({ product: "quorate", members: 1, tls: pki, flags });
+    const clients: Client[] = [];
+    const { clientUrl } = cluster.member(0);
+    const from = (url: string, user?: UserPassword): Client => {
+      const { certificate: cert, key } = pki.client;
+      const client = new Client({ endpoints: [url], tls: { ca: pki.trusted, cert, key }, user });
+      clients.push(client);
+      return client;
+    };
+    try {
+      const password = secret();
+      const named = from(clientUrl);
+      await named.auth.addUser("root", password);
+      await named.auth.grantRole("root", "root");
+      // The common name of its certificate.
+      await named.auth.addUser("client", null);
+      await named.auth.addRole("a");
+      await named.auth.grantPermission("a", "readwrite", { prefix: "a/" });
+      await named.auth.grantRole("client", "a");
+      await named.auth.enable();
+      await named.kv.put("a/1", "x");
+      const plain = clientUrl.replace("https:", "http:");
+      await assert.rejects(from(plain).kv.get("a/1"), /user name is empty/);
+      const root = from(plain, { name: "root", password });
+      assert.equal((await root.kv.get("a/1"))?.text, "x");
+      await assert.rejects(named.kv.get("b"), /permission denied/);
+    } finally {
+      for (const client of clients) client.close();
+      await cluster.stop();
+      rmSync(folder, { recursive: true });
+    }
+  });
+});

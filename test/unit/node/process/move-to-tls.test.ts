@@ -14,6 +14,10 @@ const CALM: readonly string[] = ["--election-timeout=3000", "--heartbeat-interva
 /** A restart hands the lead over in a few turns: what is longer is an outage. On a busy machine everything takes longer. */
 const GAP_MS_MAX = 2_500;
 const WRITERS = 4;
+/** There and back, two for each of three members. */
+const RESTARTS = 12;
+const UNKNOWN_FATE =
+  /etcdserver: (?:leader changed|request timed out, possibly due to connection lost)$/;
 
 /** What members listen with: `both` is TLS that takes plaintext too. */
 type Phase = "plaintext" | "both" | "tls";
@@ -238,10 +242,12 @@ describe("a cluster whose listeners take TLS and plaintext", () => {
       watch.close();
       await watching;
       assert.deepEqual(seen.toSorted(), [...kept].toSorted(), "each key once");
-      // The fate of what was under way at a leader that stopped is unknown, as ever; nothing else fails.
-      const failures = new Set(writer.failures);
-      failures.delete("ClientError: etcdserver: leader changed");
-      assert.deepEqual([...failures], []);
+      // The fate of what was under way at a leader that stopped is unknown, as ever: at most so many at each restart.
+      assert.deepEqual(
+        writer.failures.filter((failure) => !UNKNOWN_FATE.test(failure)),
+        [],
+      );
+      assert.ok(writer.failures.length <= RESTARTS * WRITERS, `${writer.failures.length} failed`);
       assert.ok(writer.gapMs < GAP_MS_MAX, `${writer.gapMs} ms without a write`);
     });
   });
