@@ -71,6 +71,26 @@ export const APPLYING: Claims = {
     await rejects(api.apply(CONFIG_MAP, late), "conflict");
   },
 
+  "apply with a uid and a resourceVersion changes that object alone": async ({
+    api,
+    namespace,
+  }) => {
+    const object = configMap(namespace, "a", { x: "1" });
+    const first = await api.apply<Thing>(CONFIG_MAP, object);
+    const { uid, resourceVersion } = first.metadata;
+    const seen = { uid: present(uid), resourceVersion: present(resourceVersion) };
+    const asSeen = (x: string): Thing => ({
+      ...configMap(namespace, "a", { x }),
+      metadata: { ...object.metadata, ...seen },
+    });
+    const second = await api.apply<Thing>(CONFIG_MAP, asSeen("2"));
+    assert.deepEqual([second.data, second.metadata.uid], [{ x: "2" }, uid]);
+    await api.delete(CONFIG_MAP, { namespace, name: "a" });
+    await rejects(api.apply(CONFIG_MAP, asSeen("3")), "conflict");
+    await api.apply<Thing>(CONFIG_MAP, object);
+    await rejects(api.apply(CONFIG_MAP, asSeen("3")), "conflict");
+  },
+
   "containers, environment, volumes and ports are merged by their keys": async ({
     api,
     other,

@@ -169,7 +169,9 @@ export class Store {
       );
     }
     if (found === undefined) {
-      if (status || object.metadata.uid !== undefined) throw notFound(resource, ref.name);
+      if (status) throw notFound(resource, ref.name);
+      if (object.metadata.uid !== undefined)
+        throw new KubeError("conflict", `uid mismatch: there is no ${ref.name}`, { status: 409 });
       this.#checkNamespace(resource, ref.namespace);
     } else this.#checkPreconditions(found, object.metadata);
     const applied = copyOf(object) as unknown as Tree;
