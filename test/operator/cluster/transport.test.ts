@@ -1,9 +1,14 @@
 /** To TLS and back on a modelled cluster that has settled: in which steps, what is told, and who can reach whom all along. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { present } from "../../../src/base/assert.ts";
 import { CONFIG_MAP, POD, QUORATE_CLUSTER, SECRET } from "../../../operator/api/resources.ts";
 import type { QuorateClusterSpec } from "../../../operator/api/gen/types.ts";
+import { act } from "../../../operator/cluster/act.ts";
+import { desiredStatefulSet } from "../../../operator/cluster/component/objects.ts";
 import type { Pod } from "../../../operator/cluster/objects.ts";
+import { observe } from "../../../operator/cluster/observe.ts";
+import { buildView } from "../../../operator/cluster/view.ts";
 import { CLUSTER, type Sandbox } from "../world/sandbox.ts";
 import { MINUTE, lineageOf, settled } from "../world/settled.ts";
 import { parted } from "../world/reach.ts";
@@ -261,6 +266,20 @@ describe("a spec that changes back while TLS comes", () => {
       sandbox.edit({ unsafe: PLAIN });
       await arrived(sandbox);
       assert.ok(!steps(sandbox).some((step) => step.includes(" is ")), "no URL was changed");
+    });
+  });
+});
+
+describe("an operator that was held up", () => {
+  it("brings no template of before back: whoever restarts by it might be parted from the others", async () => {
+    await settled(113, async (sandbox) => {
+      const late = sandbox.reconciler();
+      const { facts, admin } = await observe(late, sandbox.cluster);
+      const planned = desiredStatefulSet(buildView(facts, present(sandbox.journal, "a journal")));
+      await turned(sandbox, TLS);
+      const action = { kind: "apply", objects: [planned] } as const;
+      await assert.rejects(act(late, admin, facts, action), { code: "conflict" });
+      assert.deepEqual(new Set(serves(sandbox)), new Set(["clients https, peers https"]));
     });
   });
 });
