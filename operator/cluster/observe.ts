@@ -282,7 +282,7 @@ async function askMembers(
   const members = new Map(await Promise.all(asked));
   const running = [...members.values()].some(({ state }) => state.known);
   if (!running) {
-    const why = "no member runs";
+    const why = whyNone(members);
     return { members, memberList: unknown(why), alarms: unknown(why) };
   }
   const [memberList, alarms] = await Promise.all([
@@ -290,6 +290,14 @@ async function askMembers(
     attempt(admin.alarms()),
   ]);
   return { members, memberList, alarms };
+}
+
+/** Of members that run and are not reached as they should be, what the first one says. */
+function whyNone(members: ReadonlyMap<string, MemberFacts>): string {
+  for (const [name, { boot, state }] of members)
+    if (boot.known && boot.value.phase === "Running" && !state.known)
+      return `${name}: ${state.why}`;
+  return "no member runs";
 }
 
 async function readRestore(

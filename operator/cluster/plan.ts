@@ -12,7 +12,7 @@ import type { Operation } from "./journal.ts";
 import { isTerminating } from "./objects.ts";
 import { finish } from "./step.ts";
 import { planAdoption } from "./adoption.ts";
-import { planAuth } from "./operation/auth.ts";
+import { planAuth, planNote } from "./operation/auth.ts";
 import { planRotateAuthority, planRotation } from "./operation/authority.ts";
 import { planCorruption, planRepairCorruption } from "./operation/corruption.ts";
 import { planHibernate, planSleep, planWake } from "./operation/hibernate.ts";
@@ -65,6 +65,7 @@ const UPKEEP: readonly Question[] = [
   planLeftCertificates,
   planSize,
   planMarks,
+  planNote,
   planStuckPod,
   planTaskStatus,
 ];

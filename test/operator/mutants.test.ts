@@ -282,6 +282,30 @@ const MUTANTS: readonly Mutant[] = [
     rule: /convergence.*does not show/,
   },
   {
+    claim: "what is restored keeps the password of its time",
+    theme: "named logins",
+    edits: [
+      [
+        "operator/cluster/operation/restore.ts",
+        "clusterId, boot, rootPassword: null",
+        "clusterId, boot",
+      ],
+    ],
+    rule: /convergence.*root has/,
+  },
+  {
+    claim: "the operator logs in with nothing but what it noted",
+    theme: "logins",
+    edits: [
+      [
+        "operator/cluster/operation/auth.ts",
+        'const all = [...notedPasswords(secrets, cluster), given ?? ""];',
+        "const all = given === null ? [] : notedPasswords(secrets, cluster);",
+      ],
+    ],
+    rule: /convergence/,
+  },
+  {
     claim: "a restore wipes the disk that it was put on, too",
     theme: "restore",
     edits: [

@@ -15,19 +15,40 @@ import type { View } from "../view.ts";
 /** In the operator's own Secret: a list, as JSON. */
 export const PASSWORDS_KEY = "passwords";
 
+/**
+ * Whatever goes on: it may be what the members asked for just now, and the Secret may not hold it for long. After a restore
+ * it was nowhere else.
+ */
+export function planNote(view: View): Action | null {
+  const given = givenPassword(view);
+  if (given === null || given.noted.includes(given.password)) return null;
+  return { kind: "notePasswords", passwords: [...given.noted, given.password] };
+}
+
 export function planAuth(view: View): Action | null {
-  const { auth } = view.spec;
-  if (auth === undefined || view.memberList === null) return null;
-  const { secrets, cluster } = view.facts;
-  const secret = secrets.get(auth.rootSecretRef.name);
-  const password = textOf(secret, "password");
-  if (secret === undefined || password === null || password === "") return null;
-  const noted = notedPasswords(secrets, cluster.metadata.name);
-  if (!noted.includes(password)) return { kind: "notePasswords", passwords: [...noted, password] };
+  const given = givenPassword(view);
+  if (given === null) return null;
+  const { secret, password, noted } = given;
   const mark = `${secret.metadata.uid ?? ""}/${secret.metadata.resourceVersion ?? ""}`;
   if (mark !== view.journal.rootPassword)
     return { kind: "secureRoot", afterwards: revised(view.journal, { rootPassword: mark }) };
   return noted.length === 1 ? null : { kind: "notePasswords", passwords: [password] };
+}
+
+interface Given {
+  readonly secret: Secret;
+  readonly password: string;
+  readonly noted: readonly string[];
+}
+
+/** What the Secret has, while members answer; null: nothing. */
+function givenPassword({ spec: { auth }, memberList, facts }: View): Given | null {
+  if (auth === undefined || memberList === null) return null;
+  const { secrets, cluster } = facts;
+  const secret = secrets.get(auth.rootSecretRef.name);
+  const password = textOf(secret, "password");
+  if (secret === undefined || password === null || password === "") return null;
+  return { secret, password, noted: notedPasswords(secrets, cluster.metadata.name) };
 }
 
 /** What root's password may be, the likeliest first: what was noted, and what a person has put into the Secret. */

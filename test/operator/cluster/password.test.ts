@@ -8,6 +8,8 @@ import type { Secret } from "../../../operator/cluster/objects.ts";
 import { KubeError } from "../../../operator/kube/api.ts";
 import type { Sandbox } from "../world/sandbox.ts";
 import { MINUTE, settled } from "../world/settled.ts";
+import { next } from "./asking.ts";
+import { NOW } from "./facts.ts";
 import { NAMESPACE } from "../world/world.ts";
 
 function put({ api }: Sandbox, password: string): void {
@@ -76,12 +78,36 @@ describe("root's password", () => {
       await time.run(MINUTE);
       world.rootPassword = "old";
       await time.until("locked out", MINUTE, () => sandbox.condition("Available") === "False");
+      const told = sandbox.cluster.status?.conditions?.find(({ type }) => type === "Available");
+      assert.match(told?.message ?? "", /kv-\d: etcdserver: authentication failed/);
       put(sandbox, "old");
       await time.until("in again", 2 * MINUTE, () => sandbox.condition("Ready") === "True");
       put(sandbox, "new");
       await time.until("set again", 2 * MINUTE, () => world.rootPassword === "new");
       await time.until("well", 2 * MINUTE, () => sandbox.condition("Ready") === "True");
     });
+  });
+
+  it("is noted in the midst of an operation: the Secret may not hold what the members ask for when it ends", () => {
+    const data = { password: Buffer.from("old").toString("base64") };
+    const metadata = { name: "kv-root", namespace: "data" };
+    const secret: Secret = { apiVersion: "v1", kind: "Secret", metadata, data };
+    const action = next({
+      spec: { auth: { rootSecretRef: { name: "kv-root" } } },
+      facts: { secrets: new Map([["kv-root", secret]]) },
+      operation: {
+        id: "1-4",
+        type: "Defragment",
+        step: "Defragment",
+        attempts: 0,
+        startedAt: new Date(NOW).toISOString(),
+        deadline: null,
+        task: null,
+        members: ["kv-0"],
+        done: [],
+      },
+    });
+    assert.deepEqual(action, { kind: "notePasswords", passwords: ["old"] });
   });
 
   it("is in no line of the log", () => {

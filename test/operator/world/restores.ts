@@ -7,6 +7,7 @@ import type { MemberId } from "../../../src/raft/types.ts";
 import { Lineage, emptyDisk } from "./consensus.ts";
 import { dueJobs, endJob, expiredJobs, flagOf, purposeOf } from "./jobs.ts";
 import type { Sandbox } from "./sandbox.ts";
+import type { Snapshot } from "./stored-backups.ts";
 import { clusterIdOf } from "./identities.ts";
 import { NAMESPACE } from "./world.ts";
 
@@ -21,8 +22,9 @@ export class Restores {
   checkKills = 0;
   /** So many Jobs are killed after they have put the snapshot in place, before they could tell. */
   kills = 0;
-  /** Writes that a snapshot has which is no stored backup. */
+  /** Writes that a snapshot has which is no stored backup, and root's password in it. */
   snapshot: readonly number[] = [];
+  password: string | null = null;
   /** Hears of members that are stopped, all of them, for nothing. */
   onIdle: (what: string) => void = () => {};
   /** Hears of the pod whose disk is written, and of the writes that are on it from then on. */
@@ -79,9 +81,9 @@ export class Restores {
     const key = flagOf(job, "key");
     const found = this.damage.get(key);
     if (found !== undefined) return damaged(key);
-    const writes = this.#read(job);
-    if (writes === null) return gone(key);
-    const result = this.#restore(job, writes);
+    const snapshot = this.#read(job);
+    if (snapshot === null) return gone(key);
+    const result = this.#restore(job, snapshot);
     this.#done.set(nonce, result);
     if (this.kills === 0) return result;
     this.kills--;
@@ -89,15 +91,17 @@ export class Restores {
   }
 
   /** Null: what was in the store was deleted. What lies on a claim stays. */
-  #read(job: Job): readonly number[] | null {
+  #read(job: Job): Snapshot | null {
     const stored = this.#sandbox.backups.read(flagOf(job, "key"));
-    return stored ?? (flagOf(job, "store") === "claim" ? this.snapshot : null);
+    if (stored !== null || flagOf(job, "store") !== "claim") return stored;
+    return { writes: this.snapshot, password: this.password };
   }
 
-  #restore(job: Job, writes: readonly number[]): TransferResult {
+  #restore(job: Job, { writes, password }: Snapshot): TransferResult {
     const { api, world } = this.#sandbox;
     const member = flagOf(job, "member");
     this.onRestore(member, writes);
+    world.rootPassword = password;
     const ref = { namespace: NAMESPACE, name: `data-${member}` };
     const uid = api.store.get(PERSISTENT_VOLUME_CLAIM, ref)?.metadata.uid ?? "";
     const disk = world.disks.get(uid) ?? emptyDisk();

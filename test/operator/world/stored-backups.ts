@@ -9,8 +9,13 @@ import type { Sandbox } from "./sandbox.ts";
 import { VERSION } from "./pod-status.ts";
 import { isAt, schemeOfUrl } from "./spoken.ts";
 
-interface Stored {
+export interface Snapshot {
   readonly writes: readonly number[];
+  /** Of root, at that time; null: nobody was asked who they are. */
+  readonly password: string | null;
+}
+
+interface Stored extends Snapshot {
   readonly result: TransferResult;
 }
 
@@ -45,9 +50,9 @@ export class StoredBackups {
     return [...this.#stored.keys()];
   }
 
-  /** Writes in the snapshot with this key; null: no backup stored it. */
-  read(key: string): readonly number[] | null {
-    for (const [uid, { writes }] of this.#stored) if (key.includes(uid)) return writes;
+  /** The snapshot with this key; null: no backup stored it. */
+  read(key: string): Snapshot | null {
+    for (const [uid, stored] of this.#stored) if (key.includes(uid)) return stored;
     return null;
   }
 
@@ -88,7 +93,7 @@ export class StoredBackups {
       verified: true,
       seconds: 1,
     } as const;
-    this.#stored.set(uid, { writes: lineage.writes, result });
+    this.#stored.set(uid, { writes: lineage.writes, password: world.rootPassword, result });
     return result;
   }
 

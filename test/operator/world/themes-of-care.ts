@@ -86,32 +86,6 @@ export const certificates: Theme = {
   },
 };
 
-/** Root's password, changed while it is being set; members ask everybody for it. */
-export const passwords: Theme = {
-  name: "passwords",
-  spec: { auth: { rootSecretRef: { name: "root" } } },
-  prepare: (scene) => setPassword(scene, "0"),
-  strokes: [
-    (scene) => {
-      const { chaos } = scene;
-      chaos.note("another password");
-      setPassword(scene, String(chaos.log.length));
-    },
-  ],
-  missing: ({ sandbox }) => {
-    const wanted = sandbox.api.store.get(SECRET, { namespace: NAMESPACE, name: "root" });
-    const has = Buffer.from(sandbox.world.rootPassword ?? "").toString("base64");
-    return (wanted as Secret | null)?.data?.["password"] === has ? null : `root has ${has}`;
-  },
-};
-
-function setPassword({ sandbox }: Scene, password: string): void {
-  const data = { password: Buffer.from(password).toString("base64") };
-  const metadata = { name: "root", namespace: NAMESPACE };
-  const object = { apiVersion: "v1", kind: "Secret", metadata, data };
-  sandbox.api.store.apply(SECRET, object, "person");
-}
-
 export const pause: Theme = {
   name: "pause",
   strokes: [

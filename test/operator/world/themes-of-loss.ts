@@ -22,12 +22,13 @@ export const restore: Theme = {
     sandbox.restores.onIdle = (what) => judges.breach("stopped for nothing", what);
     const metadata = { name: "shelf", namespace: NAMESPACE };
     const claim = { apiVersion: "v1", kind: "PersistentVolumeClaim", metadata };
-    sandbox.api.store.create(PERSISTENT_VOLUME_CLAIM, claim, "person");
+    sandbox.api.store.apply(PERSISTENT_VOLUME_CLAIM, claim, "person");
   },
   strokes: [
     ({ sandbox, judges, chaos, random }) => {
       const { restores } = sandbox;
       restores.snapshot = [...judges.acknowledged];
+      restores.password = sandbox.world.rootPassword;
       restores.kills = random.chance(0.6) ? 1 : 0;
       restores.checkKills = random.chance(0.1) ? 1 : 0;
       const name = `back-${chaos.log.length}`;

@@ -6,7 +6,8 @@ import type { Judges } from "./judges.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { backups } from "./theme-backups.ts";
 import { corruption } from "./theme-corruption.ts";
-import { certificates, passwords, pause, sleep, tasks } from "./themes-of-care.ts";
+import { logins, namedLogins, passwords } from "./theme-logins.ts";
+import { certificates, pause, sleep, tasks } from "./themes-of-care.ts";
 import { issuers } from "./theme-issuers.ts";
 import { volumes } from "./theme-space.ts";
 import { transport } from "./theme-transport.ts";
@@ -53,6 +54,8 @@ const THEMES: readonly Theme[] = [
   corruption,
   issuers,
   transport,
+  logins,
+  namedLogins,
 ];
 
 /** Every second history is about two things at once. */
