@@ -77,6 +77,7 @@ export class Machine {
     await rows(Bucket.meta); // what was read of it by name is all that should be there
     for (const [, payload] of await rows(Bucket.members)) machine.members.load(payload);
     for (const [, payload] of await rows(Bucket.alarms)) machine.alarms.load(payload);
+    store.resumeCompaction();
     return machine;
   }
 

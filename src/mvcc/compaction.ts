@@ -86,9 +86,12 @@ export class Compactor {
     this.#finished = marks.finished;
     this.#pace = options.pace;
     this.#onFatal = options.onFatal;
-    if (marks.scheduled > marks.finished) {
-      void this.#enqueue(marks.scheduled, marks.finished, false); // its failure is told by onFatal
-    }
+  }
+
+  /** Goes on with what was applied and not finished in an earlier life: once, before anything is applied. */
+  resume(): void {
+    if (this.#scheduled <= this.#finished) return;
+    void this.#enqueue(this.#scheduled, this.#finished, false); // its failure is told by onFatal
   }
 
   /** Removals of compactions that were applied are still going on. */

@@ -56,8 +56,8 @@ export class Store implements History {
   #leases: Map<Key, bigint>;
 
   /**
-   * Reads every record once and checks it, or where there is a checkpoint those written since; resumes a compaction that was
-   * cut short. Throws QuorateError "corruption".
+   * Reads every record once and checks it, or where there is a checkpoint those written since. A compaction that was cut short
+   * waits for `resumeCompaction`. Throws QuorateError "corruption".
    */
   static async open(options: StoreOptions): Promise<Store> {
     const { backend, buffer, pace, checkpoint = null } = options;
@@ -227,6 +227,14 @@ export class Store implements History {
 
   previousRecord(change: Change): Uint8Array | undefined | Promise<Uint8Array | undefined> {
     return previousRecord(this.#core, change);
+  }
+
+  /**
+   * Goes on with a compaction that an earlier life did not finish. Not before everything was read that is compared with what the
+   * store counts: it changes both, one after the other.
+   */
+  resumeCompaction(): void {
+    this.#compactor.resume();
   }
 
   /** The logical part of a compaction, while its entry is applied; the removal follows in the background. */

@@ -48,6 +48,7 @@ export class Fixture {
       compactionPauseMs: 0,
       onFatal: (error) => fatal.push(error),
     });
+    store.resumeCompaction();
     return new Fixture(backend, buffer, store, fatal);
   }
 
