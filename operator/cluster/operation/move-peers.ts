@@ -31,6 +31,10 @@ export function planMovePeers(view: View, operation: MovePeersOperation): Action
       : move(view, operation, place, place.member.id);
   }
   const next = choose(view, operation);
+  // It may be on its way back: what was moved already is seen in the list.
+  const { facts, journal } = view;
+  if (next !== null && (facts.cluster.metadata.generation ?? 0) > journal.adopted.generation)
+    return finish(view, "Abandoned", "the spec has changed between two members");
   if (next === null) return finish(view, "Done", `every member is known by a URL of ${scheme}`);
   return (
     absence(view, next) ??

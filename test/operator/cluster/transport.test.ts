@@ -257,6 +257,17 @@ describe("a spec that changes back while TLS comes", () => {
       });
     });
 
+  it("moves no further member once it has changed, and back those that were moved", async () => {
+    await settled(114, async (sandbox) => {
+      sandbox.edit({ unsafe: TLS });
+      await sandbox.time.until("the first", 20 * MINUTE, () => schemes(sandbox).includes("https"));
+      await turned(sandbox, PLAIN);
+      const moves = steps(sandbox).filter((step) => step.includes(" is "));
+      const [first = ""] = moves;
+      assert.deepEqual(moves, [first, first.replace("https", "http")]);
+    });
+  });
+
   it("needs no second roll where no more than the first had begun", async () => {
     await settled(108, async (sandbox) => {
       sandbox.edit({ unsafe: TLS });
