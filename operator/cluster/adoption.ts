@@ -6,6 +6,7 @@ import { isTimeZone } from "../api/time-zone.ts";
 import type { AdoptedSpec, Journal, Latched } from "./journal.ts";
 import { LAYOUTS } from "./component/layout.ts";
 import { cannotStart } from "./operation/describe.ts";
+import { adoptedBeside, latchedBefore } from "./operation/failed-roll.ts";
 import { write } from "./step.ts";
 import { hasCertificates } from "./transport.ts";
 import type { View } from "./view.ts";
@@ -31,12 +32,20 @@ export function planAdoption(view: View): Action | null {
   const generation = facts.cluster.metadata.generation ?? 0;
   const isKnown = generation === journal.adopted.generation;
   if ((isKnown && journal.adopted.refusal === null) || !mayAdopt(view)) return null;
-  const asked = withTlsOfBefore(specOf(facts.cluster), journal);
-  const { latched, adopted } = adopt(asked, generation, journal.latched, journal.downgradeTo);
+  const spec = withTlsOfBefore(specOf(facts.cluster), journal);
+  // A version that no member came up in is none to go on from, unless it is asked for again.
+  const from = spec.version === journal.latched.version ? null : latchedBefore(view);
+  const base = from ?? journal.latched;
+  const { latched, adopted } = adopt(spec, generation, base, journal.downgradeTo);
   if (isKnown && adopted.refusal === journal.adopted.refusal) return null;
   // It was for one way down.
   const isDown = latched.version === journal.downgradeTo;
-  return write(view, { latched, adopted, ...(isDown ? { downgradeTo: null } : {}) });
+  return write(view, {
+    latched,
+    adopted,
+    ...adoptedBeside(view, { spec, latched }),
+    ...(isDown ? { downgradeTo: null } : {}),
+  });
 }
 
 /**

@@ -27,6 +27,8 @@ export function planBirth(facts: Facts): Action {
     revision: (facts.bootFiles?.journalRevision ?? 0) + 1,
     latched,
     adopted,
+    proven: null,
+    failed: null,
     incarnation: 1,
     clusterId: null,
     // No pod may hold the disk that a snapshot is put on.

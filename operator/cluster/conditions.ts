@@ -8,6 +8,7 @@ import { refusedAuth } from "./operation/auth.ts";
 import { nextTurn } from "./operation/authority.ts";
 import { corruptionRefusal } from "./operation/corruption.ts";
 import { describePod } from "./operation/describe.ts";
+import { ROLL_FAILED, tellFailedRoll } from "./operation/failed-roll.ts";
 import { spaceRefusal } from "./operation/space.ts";
 import { refusedGrowth } from "./operation/volumes.ts";
 import { tellTransport } from "./transport-told.ts";
@@ -59,6 +60,11 @@ function tellReady(facts: Facts, view: View | null, action: Action): Told {
   const waiting = waitOf(action);
   if (journal.adopted.refusal !== null)
     return tell("Ready", false, REFUSED, journal.adopted.refusal);
+  const failed = tellFailedRoll(view);
+  if (failed !== null) {
+    const healthy = `${healthyVoters(view)} of ${spec.replicas} members take part`;
+    return tell("Ready", false, ROLL_FAILED, `${healthy}; ${failed}`);
+  }
   const whole = view.voters.length === spec.replicas && healthyVoters(view) === spec.replicas;
   if (whole && journal.operation === null && journal.adopted.generation === current)
     return tell("Ready", true, "AllMembers", `all ${spec.replicas} members take part`);
@@ -96,9 +102,9 @@ function tellAvailable(_facts: Facts, view: View | null): Told {
 
 /** Abnormal when true, both. */
 function tellProgress(view: View | null, action: Action): Told[] {
-  const refusal = view === null ? null : refusalOf(view);
   const waiting = action.kind === "wait" ? action : null;
-  const isStalled = waiting?.stalled === true || refusal !== null;
+  const told = waiting?.stalled === true ? waiting : view === null ? null : tellUndone(view);
+  const isStalled = told !== null;
   const under = view?.journal.operation ?? null;
   const type = under === null ? "InProgress" : under.type;
   const reconciling = action.kind !== "settled" && waiting?.reason !== "Paused" && !isStalled;
@@ -116,27 +122,25 @@ function tellProgress(view: View | null, action: Action): Told[] {
           waiting?.reason ?? "Settled",
           waiting?.message ?? "nothing is being changed",
         ),
-    isStalled
-      ? tell(
-          "Stalled",
-          true,
-          waiting?.stalled === true ? waiting.reason : REFUSED,
-          waiting?.stalled === true ? waiting.message : (refusal ?? ""),
-        )
-      : tell("Stalled", false, "None", "nothing waits for a person"),
+    told === null
+      ? tell("Stalled", false, "None", "nothing waits for a person")
+      : tell("Stalled", true, told.reason, told.message),
   ];
 }
 
 /** What a person asked for and does not get, and why; null: they get it all. */
-function refusalOf(view: View): string | null {
-  const refusals = [
+function tellUndone(view: View): { readonly reason: string; readonly message: string } | null {
+  const failed = tellFailedRoll(view);
+  const undone = [
+    failed,
     view.journal.adopted.refusal,
     refusedGrowth(view),
     refusedAuth(view),
     spaceRefusal(view),
     corruptionRefusal(view),
-  ].filter((refusal) => refusal !== null);
-  return refusals.length === 0 ? null : refusals.join("; ");
+  ].filter((each) => each !== null);
+  if (undone.length === 0) return null;
+  return { reason: failed === null ? REFUSED : ROLL_FAILED, message: undone.join("; ") };
 }
 
 function tellDegraded(view: View | null): Told {
@@ -152,6 +156,8 @@ function tellUpdated(view: View | null): Told {
   const outdated = view?.places.filter((place) => isOutdated(view, place)) ?? [];
   if (view === null || updateRevision(view) === null)
     return tell("Updated", null, "RevisionUnknown", "the StatefulSet has not been looked at yet");
+  if (view.journal.failed !== null)
+    return tell("Updated", false, ROLL_FAILED, "pods are made as they were before the last roll");
   if (outdated.length === 0)
     return tell("Updated", true, "AllPods", "every pod is as the spec has it");
   const names = outdated.map(({ name }) => name).join(", ");

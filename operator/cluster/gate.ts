@@ -8,8 +8,9 @@ import { type View, isOutdated } from "./view.ts";
 export function planGate(view: View): Action | null {
   const { facts } = view;
   const absent = view.places.filter(({ member, participates }) => member !== null && !participates);
-  // A roll may be what mends it: whoever is outdated and down may always be made anew.
-  const [first] = absent.filter((place) => !isOutdated(view, place));
+  // A roll may be what mends it: whoever is outdated and down may always be made anew. While one has failed, none comes.
+  const isStill = view.journal.failed !== null;
+  const [first] = absent.filter((place) => isStill || !isOutdated(view, place));
   if (first !== undefined)
     return wait(
       "AwaitMembers",

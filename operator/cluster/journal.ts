@@ -30,6 +30,34 @@ export interface AdoptedSpec {
   readonly refusal: string | null;
 }
 
+/** Of what the template of the pods is made. */
+export interface TemplateSource {
+  readonly spec: DefaultedClusterSpec;
+  readonly latched: Latched;
+}
+
+/** In what a majority took part last: where a roll that fails goes back to. */
+export interface ProvenTemplate extends TemplateSource {
+  /** The StatefulSet's name for it, which those pods carry. */
+  readonly revision: string;
+  /** Members on whose disks a build of a newer minor version may have run since. */
+  readonly outgrown: readonly string[];
+}
+
+/** A roll that failed and was taken back: pods are made of what was proven, until the spec asks for another template. */
+export interface FailedRoll {
+  /** The StatefulSet's name for the template that failed. */
+  readonly revision: string;
+  /** Digest of that template: a spec that asks for the same one is not tried again. */
+  readonly template: string;
+  /** The pod at which it failed; null: there was none. */
+  readonly podUid: string | null;
+  /** What failed, and why. */
+  readonly message: string;
+  /** The annotation by which a person has it tried again, as it was then. */
+  readonly retry: string | null;
+}
+
 interface OperationHead {
   readonly id: string;
   /** What was intended last: a word for status and for people. */
@@ -233,6 +261,10 @@ export interface Journal {
   readonly latched: Latched;
   /** The spec that objects are built from and operations follow. */
   readonly adopted: AdoptedSpec;
+  /** Null: not known yet. */
+  readonly proven: ProvenTemplate | null;
+  /** Null: no roll has failed, or the spec has changed since. */
+  readonly failed: FailedRoll | null;
   readonly incarnation: number;
   readonly clusterId: string | null;
   /** Pods that the StatefulSet shall have now. */
@@ -279,14 +311,23 @@ export function parseJournal(text: string): Journal {
   return completed(parsed as Journal);
 }
 
-/** An operator before this one did not know all the defaults, checked no source, and went neither to TLS nor away from it. */
+/**
+ * An operator before this one did not know all the defaults, checked no source, went neither to TLS nor away from it, and knew of
+ * no roll that is taken back.
+ */
 function completed(journal: Journal): Journal {
-  const spec = withDefaults(journal.adopted.spec);
-  const { operation } = journal;
-  const known = operation?.type === "Restore" ? { ...UNCHECKED, ...operation } : operation;
+  const since: Partial<Pick<Journal, "proven" | "failed">> = journal;
+  const { proven = null, failed = null } = since;
+  const { adopted, operation } = journal;
   const { transport, plaintext }: Latched | (Latched & { transport: undefined }) = journal.latched;
-  const latched = latchedTransport(journal.latched, transport ?? (plaintext ? "Plaintext" : "Tls"));
-  return { ...journal, latched, operation: known, adopted: { ...journal.adopted, spec } };
+  return {
+    ...journal,
+    latched: latchedTransport(journal.latched, transport ?? (plaintext ? "Plaintext" : "Tls")),
+    operation: operation?.type === "Restore" ? { ...UNCHECKED, ...operation } : operation,
+    adopted: { ...adopted, spec: withDefaults(adopted.spec) },
+    proven: proven === null ? null : { ...proven, spec: withDefaults(proven.spec) },
+    failed,
+  };
 }
 
 /** With this one, told to operators of before as well as it can be. */
@@ -295,6 +336,26 @@ export function latchedTransport<T extends object>(
   transport: Transport,
 ): T & Pick<Latched, "transport" | "plaintext"> {
   return { ...latched, transport, plaintext: transport === "Plaintext" };
+}
+
+/** Of what pods are made now. */
+export function templateSource(journal: Journal): TemplateSource {
+  const { adopted, latched, proven, failed } = journal;
+  return failed !== null && proven !== null
+    ? sourceBefore(journal, proven)
+    : { spec: adopted.spec, latched };
+}
+
+/** What was proven, but for TLS: on the way to it, or from it, the template says what it is safe for members to become. */
+export function sourceBefore(
+  { adopted, latched }: Pick<Journal, "adopted" | "latched">,
+  proven: ProvenTemplate,
+): TemplateSource {
+  const { transport } = latched;
+  if (proven.latched.transport === transport) return proven;
+  const { tls } = adopted.spec;
+  const spec = tls === undefined ? proven.spec : { ...proven.spec, tls };
+  return { spec, latched: latchedTransport(proven.latched, transport) };
 }
 
 const UNCHECKED: Pick<RestoreOperation, "origin" | "verdict"> = { origin: null, verdict: null };

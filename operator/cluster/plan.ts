@@ -34,7 +34,8 @@ import { planRecreatePod } from "./operation/recreate-pod.ts";
 import { planRemoveMember } from "./operation/remove-member.ts";
 import { planForgetting, planRepair } from "./operation/repair.ts";
 import { planReplaceMember } from "./operation/replace-member.ts";
-import { planRoll, planRollOn } from "./operation/roll.ts";
+import { planGoingBack, planProving, planRetry } from "./operation/failed-roll.ts";
+import { planRoll, planRollOn, planUnproven } from "./operation/roll.ts";
 import { planMovePeers } from "./operation/move-peers.ts";
 import {
   planLeftCertificates,
@@ -66,6 +67,7 @@ const UPKEEP: readonly Question[] = [
   planSize,
   planMarks,
   planNote,
+  planUnproven,
   planStuckPod,
   planTaskStatus,
 ];
@@ -76,6 +78,9 @@ const QUESTIONS: readonly Question[] = [
   planRescue,
   planCorruption,
   planSpace,
+  planProving,
+  planRetry,
+  planGoingBack,
   planRepair,
   planJoin,
   planGrowth,

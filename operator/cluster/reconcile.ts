@@ -12,6 +12,7 @@ import { isSameJson } from "./json.ts";
 import { isNearlyFull } from "./operation/space.ts";
 import { plan } from "./plan.ts";
 import { REFUSED } from "./conditions.ts";
+import { ROLL_FAILED } from "./operation/failed-roll.ts";
 import { buildStatus } from "./status.ts";
 import { buildView } from "./view.ts";
 
@@ -105,7 +106,7 @@ async function tell(
     recorder.event(cluster, action.stalled ? "Warning" : "Normal", action.reason, action.message);
   if (action.kind === "taskStatus" && action.changes.phase === "Failed")
     recorder.event(cluster, "Warning", "TaskFailed", `${action.task}: ${action.changes.message}`);
-  for (const { reason, message } of complaints(cluster, status))
+  for (const { reason, message } of complaints(cluster, status, action))
     recorder.event(cluster, "Warning", reason, message);
   for (const { reason, message } of transportNews(cluster, status))
     recorder.event(cluster, "Normal", reason, message);
@@ -155,6 +156,7 @@ function transportNews(
 function complaints(
   { status: before }: QuorateCluster,
   { conditions = [] }: QuorateClusterStatus,
+  action: Action,
 ): { readonly reason: string; readonly message: string }[] {
   const isNew = ({ type, message }: Condition): boolean =>
     !before?.conditions?.some(
@@ -164,6 +166,9 @@ function complaints(
     const { type, status, reason, message } = condition;
     if (status !== "True" || !isNew(condition)) return [];
     if (type === "QuorumLost") return [{ reason: type, message }];
-    return type === "Stalled" && reason === REFUSED ? [{ reason, message }] : [];
+    const isUndone = reason === REFUSED || reason === ROLL_FAILED;
+    // What is waited for has been told as that.
+    const isWaited = action.kind === "wait" && action.stalled;
+    return type === "Stalled" && isUndone && !isWaited ? [{ reason, message }] : [];
   });
 }

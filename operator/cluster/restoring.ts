@@ -8,7 +8,7 @@ import { DATA_DIR, MEMBER_DIR } from "./component/layout.ts";
 import { ownerOf } from "./component/owned.ts";
 import { buildClaim, imageOf } from "./component/stateful-set.ts";
 import type { Facts } from "./facts.ts";
-import type { Journal, RestoreOperation } from "./journal.ts";
+import { type Journal, type RestoreOperation, templateSource } from "./journal.ts";
 import { checkJobName, claimName, labelsOf, podName, restoreJobName } from "./names.ts";
 import { incarnationOf } from "./operation/restore.ts";
 import type {
@@ -91,7 +91,7 @@ function checkOrderOf(
   origin: Origin,
 ): CheckOrder {
   const job = checkJobName(facts.cluster.metadata.name, operation.nonce);
-  const { podTemplate } = journal.adopted.spec;
+  const { podTemplate } = templateSource(journal).spec;
   return {
     ...frameOf(facts, job, checkPlacementOf(podTemplate)),
     ...sourceOf(journal, origin),
@@ -103,8 +103,10 @@ function frameOf({ cluster }: Facts, job: string, scheduling: JobFrame["scheduli
   return { namespace, name: job, owner: ownerOf(cluster), labels: labelsOf(name), scheduling };
 }
 
-function sourceOf({ adopted, latched }: Journal, origin: Origin): SourceOrder {
-  return { origin, image: imageOf(adopted.spec, latched), pull: adopted.spec.image };
+/** With the image that members run: that of a roll which failed may be the reason for the restore. */
+function sourceOf(journal: Journal, origin: Origin): SourceOrder {
+  const { spec, latched } = templateSource(journal);
+  return { origin, image: imageOf(spec, latched), pull: spec.image };
 }
 
 function orderOf(
@@ -115,7 +117,7 @@ function orderOf(
 ): RestoreOrder {
   const { cluster } = facts;
   const { name, namespace = "" } = cluster.metadata;
-  const { podTemplate } = journal.adopted.spec;
+  const { podTemplate } = templateSource(journal).spec;
   return {
     ...frameOf(facts, restoreJobName(name, operation.nonce), placementOf(podTemplate)),
     ...sourceOf(journal, origin),

@@ -9,7 +9,7 @@ import { CLUSTER_LABEL } from "./names.ts";
 import { isReady, isTerminating } from "./objects.ts";
 import { describePod } from "./operation/describe.ts";
 import { endpointOf } from "./transport-told.ts";
-import { type Place, type View, isOutdated, updateRevision } from "./view.ts";
+import { type Place, type View, revisionOf, updateRevision } from "./view.ts";
 
 /** Sizes in status are rounded up to it, or every write of a client would be one of ours. */
 const SIZE_STEP = 64 * 2 ** 20;
@@ -38,10 +38,7 @@ export function buildStatus(facts: Facts, view: View | null, action: Action): Qu
     ...base,
     ...(journal.clusterId === null ? {} : { clusterID: journal.clusterId }),
     incarnation: journal.incarnation,
-    updatedReplicas:
-      updateRevision(view) === null
-        ? 0
-        : view.places.filter((place) => place.pod !== null && !isOutdated(view, place)).length,
+    updatedReplicas: updatedPods(view),
     ...(versions[0] === undefined ? {} : { version: versions[0] }),
     targetVersion: journal.latched.version,
     image: imageOf(spec, journal.latched),
@@ -54,6 +51,13 @@ export function buildStatus(facts: Facts, view: View | null, action: Action): Qu
     members: view.places.map((place) => memberStatus(view, place)),
     ...backupOf(facts),
   };
+}
+
+/** Pods that are as the spec has them, whatever pods are made of now. */
+function updatedPods(view: View): number {
+  const wanted = view.journal.failed?.revision ?? updateRevision(view);
+  if (wanted === null) return 0;
+  return view.places.filter(({ pod }) => pod !== null && revisionOf(pod) === wanted).length;
 }
 
 function sizeOf(places: readonly Place[]): { readonly dbSize?: string } {

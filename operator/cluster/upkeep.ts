@@ -14,6 +14,7 @@ import { differs, isOwned } from "./drift.ts";
 import { BOOT_ANNOTATION, ROLE_LABEL, digestOf } from "./names.ts";
 import { isTerminating } from "./objects.ts";
 import { deleteDown, isDown } from "./operation/describe.ts";
+import { isLeftAlone } from "./operation/failed-roll.ts";
 import { type View, bootFileOf, isOutdated } from "./view.ts";
 
 /** The boot ConfigMap is the journal's `boot`. */
@@ -118,7 +119,9 @@ export function planStuckPod(view: View): Action | null {
   const rolls = operation?.type === "Roll" && operation.current !== null;
   const stuck = view.places.find(
     (place) =>
-      isOutdated(view, place) && (isDown(place) || (!rolls && place.boot?.refusal !== undefined)),
+      isOutdated(view, place) &&
+      !isLeftAlone(view, place) &&
+      (isDown(place) || (!rolls && place.boot?.refusal !== undefined)),
   );
   if (stuck?.pod == null) return null;
   return deleteDown(stuck.pod);

@@ -7,6 +7,7 @@ import { parse } from "yaml";
 import { RESOURCE_SCHEMAS } from "../../operator/api/schema/catalogue.ts";
 import type { Node } from "../../operator/api/schema/node.ts";
 import { ROTATE_ANNOTATION } from "../../operator/cluster/operation/authority.ts";
+import { RETRY_ANNOTATION } from "../../operator/cluster/operation/failed-roll.ts";
 import { clusterNames } from "../../operator/cluster/names.ts";
 import { readArguments } from "../../operator/plugin/arguments.ts";
 import { ROOT } from "../house/scan.ts";
@@ -63,7 +64,7 @@ describe("README.md on the operator", () => {
     const paths = SECTION.matchAll(/(?:manifests|charts)\/[\w./-]*\w/g);
     for (const [path] of paths) assert.ok(existsSync(join(ROOT, path)), path);
     const { clientService, clientTls, authority } = clusterNames("kv");
-    for (const name of [clientService, clientTls, authority, ROTATE_ANNOTATION])
+    for (const name of [clientService, clientTls, authority, ROTATE_ANNOTATION, RETRY_ANNOTATION])
       assert.ok(SECTION.includes(name), name);
   });
 });

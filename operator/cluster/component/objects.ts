@@ -1,5 +1,6 @@
 /** All objects that a cluster shall have now. Pure. */
 import type { AppliedObject } from "../action.ts";
+import { templateSource } from "../journal.ts";
 import { secretsOf } from "./secrets.ts";
 import type { View } from "../view.ts";
 import { buildCertificates } from "./cert-manager.ts";
@@ -38,8 +39,7 @@ export function desiredStatefulSet({ facts, spec, journal }: View): AppliedObjec
   const { cluster, statefulSet } = facts;
   return buildStatefulSet({
     cluster,
-    spec,
-    latched: journal.latched,
+    ...templateSource(journal),
     replicas: statefulSet?.spec.replicas ?? journal.size,
     claimSize:
       statefulSet?.spec.volumeClaimTemplates?.[0]?.spec?.resources?.requests?.storage ??

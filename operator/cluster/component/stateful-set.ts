@@ -28,15 +28,18 @@ import { schedulingOf } from "./scheduling.ts";
 /** To hand leadership over and close the store. */
 const GRACE_SECONDS = 60;
 
-export interface StatefulSetInput {
+export interface TemplateInput {
   readonly cluster: QuorateCluster;
   readonly spec: DefaultedClusterSpec;
   readonly latched: Latched;
+  /** Secrets that the members mount; null without TLS. */
+  readonly secrets: { readonly server: string; readonly peer: string } | null;
+}
+
+export interface StatefulSetInput extends TemplateInput {
   readonly replicas: number;
   /** Of the claim template as it is, which cannot be changed. */
   readonly claimSize: string | number;
-  /** Secrets that the members mount; null without TLS. */
-  readonly secrets: { readonly server: string; readonly peer: string } | null;
 }
 
 export function buildStatefulSet(input: StatefulSetInput): AppliedObject {
@@ -83,7 +86,7 @@ export function buildClaim(
   };
 }
 
-function buildTemplate({ cluster, spec, latched, secrets }: StatefulSetInput): object {
+export function buildTemplate({ cluster, spec, latched, secrets }: TemplateInput): object {
   const { name, namespace } = cluster.metadata;
   const key = { name, namespace: present(namespace, "a cluster has a namespace") };
   const pod = {

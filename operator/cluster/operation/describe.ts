@@ -1,6 +1,6 @@
 /** What stands in a pod's way, in a sentence's second half: for messages that say what is waited for. Pure. */
 import type { Action } from "../action.ts";
-import type { ContainerStatus, Pod } from "../objects.ts";
+import type { ContainerState, ContainerStatus, Pod } from "../objects.ts";
 import { CONTAINER } from "../names.ts";
 import { isTerminating } from "../objects.ts";
 import type { Place, View } from "../view.ts";
@@ -96,10 +96,25 @@ export function deleteDown(pod: Pod): Action {
   return { kind: "deletePod", name, uid, resourceVersion };
 }
 
-export function isOomKilled(pod: Pod): boolean {
+/** How its container ended last; null: it has not. */
+export function endOf(pod: Pod): ContainerEnd | null {
   const container = containerOf(pod);
-  const ended = container?.state?.terminated ?? container?.lastState?.terminated;
-  return ended?.reason === "OOMKilled";
+  return container?.state?.terminated ?? container?.lastState?.terminated ?? null;
+}
+
+type ContainerEnd = NonNullable<ContainerState["terminated"]>;
+
+export function isOomKilled(pod: Pod): boolean {
+  return endOf(pod)?.reason === "OOMKilled";
+}
+
+const DAMAGE = /\bcorrupt|checksum|\bdamaged\b/i;
+/** Of a member that refuses what it was told, which may well be a flag with such a name: its data are as they were. */
+const USAGE_EXIT = 2;
+
+/** Its data cannot be read. */
+export function saysDamage({ exitCode, message = "" }: ContainerEnd): boolean {
+  return exitCode !== 0 && exitCode !== USAGE_EXIT && DAMAGE.test(message);
 }
 
 /** The volume is on a node that is no more, so the pod can run nowhere. */

@@ -1,15 +1,13 @@
 /** What is wrong with a member, and what follows from it: nothing, a new pod, or a new member. Pure. */
 import { type Action, stalled } from "../action.ts";
-import { isOomKilled, isStranded, containerOf } from "./describe.ts";
+import { containerOf, endOf, isOomKilled, isStranded, saysDamage } from "./describe.ts";
+import { isLeftAlone } from "./failed-roll.ts";
 import { isTerminating, unreadySince } from "../objects.ts";
 import { begin, write } from "../step.ts";
 import { durationMs } from "../../api/duration.ts";
 import { type Place, type View, canLose, canRest, isOutdated } from "../view.ts";
 import type { MemberReplacement } from "./replace-reasons.ts";
 
-const CORRUPTION = /\bcorrupt|checksum|\bdamaged\b/i;
-/** Of a member that refuses what it was told, which may well be a flag with such a name: its data are as they were. */
-const USAGE_EXIT = 2;
 /** Restarts that a container has to fail at before its member is replaced for it. */
 const FAILURES_MIN = 3;
 
@@ -86,12 +84,11 @@ export function needsReplacement(view: View, place: Place): MemberReplacement | 
     return "DiskOfAnother";
   if (isStranded(view, place)) return "NodeGone";
   if (pod === null || boot !== null) return null;
-  const container = containerOf(pod);
-  const ended = container?.state?.terminated ?? container?.lastState?.terminated;
-  if (ended === undefined || isOomKilled(pod) || ended.exitCode === 0) return null;
-  if (ended.exitCode !== USAGE_EXIT && CORRUPTION.test(ended.message ?? "")) return "DiskCorrupt";
+  const ended = endOf(pod);
+  if (ended === null || isOomKilled(pod) || ended.exitCode === 0) return null;
+  if (saysDamage(ended)) return "DiskCorrupt";
   const recreates = view.journal.recreates[place.name]?.count ?? 0;
-  const failed = (container?.restartCount ?? 0) >= FAILURES_MIN;
+  const failed = (containerOf(pod)?.restartCount ?? 0) >= FAILURES_MIN;
   return failed && recreates >= view.spec.repair.maxRecreates && !isOutdated(view, place)
     ? "KeepsFailing"
     : null;
@@ -107,6 +104,7 @@ function planRecreation(view: View): Action | null {
       continue;
     const since = unreadySince(pod);
     if (since === null || facts.now - since < afterMs || isOomKilled(pod)) continue;
+    if (isLeftAlone(view, place)) continue;
     const done = journal.recreates[place.name]?.count ?? 0;
     if (done >= spec.repair.maxRecreates) continue;
     if (!canRest(view, place) && place.boot !== null) continue;

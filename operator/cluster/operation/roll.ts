@@ -8,8 +8,17 @@ import { isBackupReading } from "../facts.ts";
 import type { RollOperation } from "../journal.ts";
 import { isTerminating } from "../objects.ts";
 import { begin, finish, proceed } from "../step.ts";
-import { type Place, type View, canRest, isOutdated, placeOf, updateRevision } from "../view.ts";
-import { deleteDown, describePod, isDown, isFaulty } from "./describe.ts";
+import {
+  type Place,
+  type View,
+  canRest,
+  isOutdated,
+  placeOf,
+  revisionOf,
+  updateRevision,
+} from "../view.ts";
+import { cannotStart, deleteDown, describePod, isDown, isFaulty } from "./describe.ts";
+import { ROLL_FAILED, planWithdrawal, provenNow } from "./failed-roll.ts";
 import { needsReplacement } from "./repair.ts";
 import { isQuotaRaised } from "./space.ts";
 import { isWindowOpen } from "./windows.ts";
@@ -21,6 +30,8 @@ const HANDOVERS_MAX = 3;
 
 /** Begins a roll where pods are outdated and nothing is in its way; null where there is nothing to roll. */
 export function planRoll(view: View): Action | null {
+  // As long as the spec asks for what failed.
+  if (view.journal.failed !== null) return null;
   const revision = updateRevision(view);
   const outdated = view.places.filter((place) => isOutdated(view, place));
   if (revision === null)
@@ -37,6 +48,25 @@ export function planRoll(view: View): Action | null {
   return begin(view, { type: "Roll", step: "ChoosePod", revision, current: null, seenAt: null });
 }
 
+/**
+ * Whoever is made anew while a change is not through is of the new template, whether or not the roll has come to it: where that
+ * cannot begin, or is refused, the roll has failed before its turn.
+ */
+export function planUnproven(view: View): Action | null {
+  const revision = updateRevision(view);
+  if (revision === null || view.journal.failed !== null) return null;
+  const place = view.places.find(
+    (each) =>
+      each.pod !== null &&
+      revisionOf(each.pod) === revision &&
+      (cannotStart(each) || each.boot?.refusal !== undefined) &&
+      needsReplacement(view, each) === null,
+  );
+  if (place === undefined || isEdited(view)) return null;
+  const why = `${place.name} was made anew and does not take part: ${describePod(view, place)}`;
+  return planWithdrawal(view, place, why);
+}
+
 export function planRollOn(view: View, operation: RollOperation): Action {
   const revision = updateRevision(view);
   if (revision === null)
@@ -48,7 +78,10 @@ export function planRollOn(view: View, operation: RollOperation): Action {
   if (revision !== operation.revision)
     return finish(view, "Abandoned", "the template has changed again");
   const next = choose(view);
-  if (next === null) return finish(view, "Done", `every pod is of revision ${revision}`);
+  if (next === null)
+    return finish(view, "Done", `every pod is of revision ${revision}`, {
+      proven: provenNow(view),
+    });
   const held = heldBy(view, next);
   if (held !== null) return held;
   const podUid = present(next.pod, "an outdated place has a pod").metadata.uid ?? "";
@@ -67,7 +100,13 @@ function planCurrent(
 ): Action {
   const place = placeOf(view, current.member);
   const pod = place?.pod ?? null;
-  if (place === null || pod === null) return wait("AwaitPod", `${current.member} has no pod yet`);
+  if (place === null) return wait("AwaitPod", `${current.member} has no place any more`);
+  if (pod === null) {
+    const why = `${place.name} has no pod yet`;
+    return (
+      (isInTime(view, operation) ? null : planFailure(view, place, why)) ?? wait("AwaitPod", why)
+    );
+  }
   if (pod.metadata.uid === current.podUid) {
     if (isTerminating(pod)) return wait("AwaitPodGone", `the old pod of ${place.name} is stopping`);
     if (!isOutdated(view, place))
@@ -84,13 +123,11 @@ function planCurrent(
     if (operation.seenAt !== null)
       return proceed(view, operation, { step: "AwaitParticipating", seenAt: null });
     const why = `${place.name} was made anew and does not take part: ${describePod(view, place)}`;
-    const isInTime =
-      operation.deadline === null || view.facts.now <= Date.parse(operation.deadline);
-    if (isInTime && !isFaulty(place)) return wait("AwaitParticipating", why);
-    // The first that fails stops the roll. A newer spec may mend it, and is adopted between operations.
-    return (view.facts.cluster.metadata.generation ?? 0) > view.journal.adopted.generation
-      ? finish(view, "Failed", why)
-      : stalled("RollFailed", `${why}. The other members stay as they are`);
+    if (isInTime(view, operation) && !isFaulty(place)) return wait("AwaitParticipating", why);
+    return (
+      planFailure(view, place, why) ??
+      stalled(ROLL_FAILED, `${why}. The other members stay as they are`)
+    );
   }
   const now = new Date(view.facts.now).toISOString();
   if (isMember && operation.seenAt === null)
@@ -98,6 +135,22 @@ function planCurrent(
   if (isMember && view.facts.now - Date.parse(operation.seenAt ?? now) < SEEN_AGAIN_MS)
     return wait("SeeAgain", `${place.name} takes part; it is looked at once more`, SEEN_AGAIN_MS);
   return proceed(view, operation, { step: "ChoosePod", current: null, seenAt: null });
+}
+
+function isInTime({ facts }: View, { deadline }: RollOperation): boolean {
+  return deadline === null || facts.now <= Date.parse(deadline);
+}
+
+/**
+ * The first that fails ends the roll: a newer spec may mend it, and is adopted between operations; without one what it brought
+ * is withdrawn. Null: no majority would run in what was before.
+ */
+function planFailure(view: View, place: Place, why: string): Action | null {
+  return isEdited(view) ? finish(view, "Failed", why) : planWithdrawal(view, place, why);
+}
+
+function isEdited({ facts, journal }: View): boolean {
+  return (facts.cluster.metadata.generation ?? 0) > journal.adopted.generation;
 }
 
 function replacePod(view: View, operation: RollOperation, place: Place, uid: string): Action {

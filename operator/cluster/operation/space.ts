@@ -137,8 +137,9 @@ export function isNearlyFull({ members }: Pick<Facts, "members">): boolean {
   );
 }
 
-/** A roll may go on under NOSPACE where it is what brings a larger quota. */
-export function isQuotaRaised({ facts, places, spec }: View): boolean {
+/** A roll may go on under NOSPACE where it is what brings a larger quota. One that was taken back brings nothing. */
+export function isQuotaRaised({ facts, places, spec, journal }: View): boolean {
+  if (journal.failed !== null) return false;
   if ((valueOf(facts.alarms) ?? []).some(({ alarm }) => alarm !== "NOSPACE")) return false;
   const wanted = quotaBackendBytes(spec);
   return places.some(

@@ -25,7 +25,8 @@ export function turnOf(view: View): Turn {
 export function planTransport(view: View): Action | null {
   const { facts, journal } = view;
   const turn = turnOf(view);
-  if (turn.kind === "none" || turn.kind === "roll") return null;
+  // A roll that failed is not to be begun anew for it.
+  if (turn.kind === "none" || turn.kind === "roll" || journal.failed !== null) return null;
   if (view.memberList === null || updateRevision(view) === null) return null;
   if (isBackupReading(facts))
     return wait("AwaitBackup", "a backup reads from a member, at the URL that it has");
@@ -55,7 +56,7 @@ export function planTransportWait(view: View): Action | null {
     turn.kind === "switch" && current === "Plaintext" ? missingCertificate(view) : null;
   if (missing !== null) return stalled("AwaitCertificate", missing);
   const isBehind = view.places.some(({ transport }) => (transport ?? current) !== current);
-  if (turn.kind === "none" && !isBehind) return null;
+  if ((turn.kind === "none" && !isBehind) || view.journal.failed !== null) return null;
   return wait(
     "AwaitRestarts",
     "the members have to restart before they can go on to TLS, or away from it: update.strategy is Manual",

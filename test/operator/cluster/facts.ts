@@ -5,7 +5,7 @@ import { withDefaults } from "../../../operator/api/apply-defaults.ts";
 import type { QuorateCluster, QuorateClusterSpec } from "../../../operator/api/gen/types.ts";
 import { desiredObjects, desiredStatefulSet } from "../../../operator/cluster/component/objects.ts";
 import { type Facts, type MemberFacts, known } from "../../../operator/cluster/facts.ts";
-import type { Journal, Operation } from "../../../operator/cluster/journal.ts";
+import type { Journal, Latched, Operation } from "../../../operator/cluster/journal.ts";
 import { BOOT_ANNOTATION, ROLE_LABEL, digestOf } from "../../../operator/cluster/names.ts";
 import type { Claim, Pod, StatefulSet } from "../../../operator/cluster/objects.ts";
 import { buildView, peerUrlOf } from "../../../operator/cluster/view.ts";
@@ -13,6 +13,15 @@ import type { KubeObject } from "../../../operator/kube/api.ts";
 
 export const NOW: number = Date.UTC(2026, 0, 5, 12);
 export const REVISION = "kv-1";
+
+export const LATCHED: Latched = {
+  version: "1.4.2",
+  repository: "example.org/quorate",
+  layoutRevision: "v1",
+  clusterDomain: "cluster.local",
+  transport: "Plaintext",
+  plaintext: true,
+};
 
 /** One member as a test wants it; what is not said is as it is where all is well. */
 export interface MemberSketch {
@@ -98,15 +107,15 @@ function journalOf(
   return {
     version: 1,
     revision: 7,
-    latched: {
-      version: "1.4.2",
-      repository: "example.org/quorate",
-      layoutRevision: "v1",
-      clusterDomain: "cluster.local",
-      transport: "Plaintext",
-      plaintext: true,
-    },
+    latched: LATCHED,
     adopted: { generation: 1, spec: withDefaults(cluster.spec), refusal: null },
+    proven: {
+      revision: REVISION,
+      spec: withDefaults(cluster.spec),
+      latched: LATCHED,
+      outgrown: [],
+    },
+    failed: null,
     incarnation: 1,
     clusterId: "cc",
     size: members.length,

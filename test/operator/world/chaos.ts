@@ -64,7 +64,7 @@ export class Chaos {
     const draw = this.#random.next();
     if (draw < 0.25) this.#scale();
     else if (draw < 0.4) this.#retemplate();
-    else if (draw < 0.6) this.#deletePod();
+    else if (draw < 0.6) this.deletePod();
     else if (draw < 0.75) this.#cut();
     else this.#loseDisk();
   }
@@ -102,7 +102,7 @@ export class Chaos {
       : (pods[this.#random.between(0, pods.length)]?.metadata.name ?? null);
   }
 
-  #deletePod(): void {
+  deletePod(): void {
     const name = this.#pod();
     if (name === null) return;
     this.note(`pod ${name} is deleted`);

@@ -12,6 +12,7 @@ import { refusesWrites } from "./soundness.ts";
 import { parted } from "./reach.ts";
 import { isAt } from "./spoken.ts";
 import type { World } from "./world.ts";
+import { Withdrawals } from "./withdrawals.ts";
 
 /** Entries that one who takes part may be behind: it was away for a while, and has them in a second. */
 const LAG_MAX = 1_000;
@@ -42,10 +43,12 @@ export class Judges {
   readonly #holds: Holds;
   /** Told once each. */
   readonly #refusals = new Set<string>();
+  readonly withdrawals: Withdrawals;
 
   constructor(world: World) {
     this.#world = world;
     this.#holds = new Holds(world);
+    this.withdrawals = new Withdrawals(world);
   }
 
   /** Called at every moment at which somebody may have become well or ill. */
@@ -56,6 +59,7 @@ export class Judges {
       if (!this.#refusals.has(refusal)) this.breach("TLS", refusal);
       this.#refusals.add(refusal);
     }
+    for (const pod of this.withdrawals.look(now)) this.breach("build", pod);
     for (const lineage of this.#world.lineages.values()) {
       for (const what of parted(this.#world, lineage)) this.#breachOnce("transport", what);
       const learners = lineage.seats.filter(({ learner }) => learner);

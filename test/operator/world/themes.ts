@@ -5,6 +5,7 @@ import type { Chaos } from "./chaos.ts";
 import type { Judges } from "./judges.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { backups } from "./theme-backups.ts";
+import { builds } from "./theme-builds.ts";
 import { corruption } from "./theme-corruption.ts";
 import { logins, namedLogins, passwords } from "./theme-logins.ts";
 import { certificates, pause, sleep, tasks } from "./themes-of-care.ts";
@@ -47,6 +48,7 @@ const THEMES: readonly Theme[] = [
   certificates,
   passwords,
   pause,
+  builds,
   restore,
   quorum,
   backups,
