@@ -10,7 +10,7 @@ import { rootPasswords } from "./operation/auth.ts";
 import {
   type Scheme,
   type Transport,
-  clientScheme,
+  hasCertificates,
   transportOf,
   wantedTransport,
 } from "./transport.ts";
@@ -32,7 +32,9 @@ export function accessOf(
     const ip = object.status?.podIP;
     if (ip === undefined || ip === "") continue;
     const host = ip.includes(":") ? `[${ip}]` : ip;
-    const scheme = clientScheme(transportOf(object, CONTAINER), template);
+    // Asked anew in each pass, and with TLS for as long as there is any: without it no certificate says who asks.
+    const runs = transportOf(object, CONTAINER) ?? template;
+    const scheme = hasCertificates(runs) ? "https" : "http";
     schemes.add(scheme);
     members.push({
       name: pod,

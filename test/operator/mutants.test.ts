@@ -181,7 +181,7 @@ const MUTANTS: readonly Mutant[] = [
     edits: [
       [
         "operator/cluster/access.ts",
-        "const scheme = clientScheme(transportOf(object, CONTAINER), template);",
+        'const scheme = hasCertificates(runs) ? "https" : "http";',
         "const scheme = specOf(cluster).unsafe.plaintext ? 'http' : 'https';",
       ],
     ],

@@ -235,6 +235,26 @@ describe("TLS that is turned off while a cluster serves", () => {
   });
 });
 
+describe("a cluster whose members ask for a password that the operator does not have", () => {
+  it("loses one member on its way from TLS, no more, and has it back where the spec goes back", async () => {
+    await settled(
+      115,
+      async (sandbox) => {
+        // By its certificate the operator is root; without TLS it is nobody.
+        sandbox.world.rootPassword = "known to a person alone";
+        sandbox.edit({ unsafe: PLAIN });
+        const reason = (type: string): string | undefined =>
+          sandbox.cluster.status?.conditions?.find((each) => each.type === type)?.reason;
+        await sandbox.time.until("told", 40 * MINUTE, () => reason("Stalled") === "RollFailed");
+        assert.match(sandbox.cluster.status?.operation?.message ?? "", /authentication failed/);
+        assert.equal(serves(sandbox).filter((each) => each.includes("clients http,")).length, 1);
+        await turned(sandbox, TLS);
+      },
+      { unsafe: TLS },
+    );
+  });
+});
+
 describe("a spec that changes back while TLS comes", () => {
   for (const [what, isThen] of [
     [

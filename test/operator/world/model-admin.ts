@@ -231,17 +231,17 @@ class ModelAdmin implements Admin {
 
   async #call<T>(call: string, act: () => T): Promise<T> {
     await this.#hook(call, "before");
-    if (!call.startsWith("boot ")) this.#login();
     const answer = act();
     await this.#hook(call, "after");
     return answer;
   }
 
-  /** With a certificate that names root, or one of the passwords. */
-  #login(): void {
+  /** With a certificate that names root, which it can show this member, or one of the passwords. */
+  #login(member: string): void {
     const { rootPassword } = this.#world;
-    const { tls, rootPasswords } = this.#access;
-    const isNamed = tls !== null && rootPasswords.length === 0;
+    const { tls, rootPasswords, members } = this.#access;
+    const url = members.find(({ name }) => name === member)?.client ?? "";
+    const isNamed = tls !== null && schemeOfUrl(url) === "https" && rootPasswords.length === 0;
     if (rootPassword !== null && !isNamed && !rootPasswords.includes(rootPassword))
       throw new ConsensusError("etcdserver: authentication failed, invalid user ID or password");
   }
@@ -267,6 +267,7 @@ class ModelAdmin implements Admin {
     if (lineage === null) throw new ConsensusError(`${member} does not run`);
     const refusal = this.#refusal(member);
     if (refusal !== null) throw new ConsensusError(refusal);
+    this.#login(member);
     return { lineage, running: this.#world.running(lineage) };
   }
 
@@ -277,6 +278,7 @@ class ModelAdmin implements Admin {
       if (lineage === null || this.#refusal(name) !== null) continue;
       const running = this.#world.running(lineage);
       if (!running.some(({ pod }) => pod === name)) continue;
+      this.#login(name);
       lineage.elect(running);
       if (lineage.leader !== null) return { lineage, running };
     }
