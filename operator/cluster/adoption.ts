@@ -9,6 +9,7 @@ import { cannotStart } from "./operation/describe.ts";
 import { adoptedBeside, latchedBefore } from "./operation/failed-roll.ts";
 import { write } from "./step.ts";
 import { hasCertificates } from "./transport.ts";
+import { minorOf, refuseSpread, versionsLeftBy } from "./version-spread.ts";
 import type { View } from "./view.ts";
 
 /** A spec as the operator reads it: with the defaults, whether or not the API server knew them. */
@@ -35,16 +36,20 @@ export function planAdoption(view: View): Action | null {
   const spec = withTlsOfBefore(specOf(facts.cluster), journal);
   // A version that no member came up in is none to go on from, unless it is asked for again.
   const from = spec.version === journal.latched.version ? null : latchedBefore(view);
-  const base = from ?? journal.latched;
-  const { latched, adopted } = adopt(spec, generation, base, journal.downgradeTo);
+  const before = { latched: from ?? journal.latched, downgradeTo: journal.downgradeTo };
+  const spread = refuseSpread(view, spec.version ?? before.latched.version);
+  const { latched, adopted } = adopt(spec, generation, before, spread);
   if (isKnown && adopted.refusal === journal.adopted.refusal) return null;
-  // It was for one way down.
-  const isDown = latched.version === journal.downgradeTo;
+  // It was for one way down, and from where the cluster was then.
+  const isSpent =
+    latched.version === journal.downgradeTo ||
+    minorOf(latched.version) !== minorOf(journal.latched.version);
   return write(view, {
     latched,
     adopted,
     ...adoptedBeside(view, { spec, latched }),
-    ...(isDown ? { downgradeTo: null } : {}),
+    ...versionsLeftBy(view, latched.version),
+    ...(isSpent ? { downgradeTo: null } : {}),
   });
 }
 
@@ -60,17 +65,18 @@ function withTlsOfBefore(
   return { ...spec, tls: adopted.spec.tls ?? defaultTls() };
 }
 
-/** The spec, and what is latched of it from now on. */
+/** The spec, and what is latched of it from now on. `held`: why its version cannot be followed yet; null: it can. */
 export function adopt(
   spec: DefaultedClusterSpec,
   generation: number,
-  latched: Latched,
-  downgradeTo: string | null,
+  { latched, downgradeTo }: Pick<Journal, "latched" | "downgradeTo">,
+  held: string | null,
 ): { readonly latched: Latched; readonly adopted: AdoptedSpec } {
   const wanted = spec.version ?? latched.version;
   const layout = spec.layoutRevision ?? latched.layoutRevision;
+  const refusedVersion = refuseVersion(latched.version, wanted, downgradeTo) ?? held;
   const refusals = [
-    refuseVersion(latched.version, wanted, downgradeTo),
+    refusedVersion,
     LAYOUTS.has(layout)
       ? null
       : `spec.layoutRevision ${layout} is not one that this operator knows: ${[...LAYOUTS].join(", ")}`,
@@ -78,8 +84,7 @@ export function adopt(
       ? null
       : `spec.update.timeZone ${spec.update.timeZone} is not in the tables of time zones: correct the name, until then no window opens`,
   ].filter((refusal) => refusal !== null);
-  const version =
-    refuseVersion(latched.version, wanted, downgradeTo) === null ? wanted : latched.version;
+  const version = refusedVersion === null ? wanted : latched.version;
   return {
     latched: {
       ...latched,
@@ -99,6 +104,8 @@ export function refuseVersion(from: string, to: string, downgradeTo: string | nu
     return `spec.version ${to} is of another major version than ${from}: restore a backup into a new cluster`;
   if (minor > oldMinor + 1)
     return `spec.version ${to} skips a minor version after ${from}: go to ${major}.${oldMinor + 1} first`;
+  if (minor < oldMinor - 1)
+    return `spec.version ${to} skips a minor version before ${from}: go to ${major}.${oldMinor - 1} first`;
   if (minor < oldMinor && to !== downgradeTo)
     return `spec.version ${to} is older than ${from}: make a QuorateTask downgrade to it first`;
   return null;

@@ -18,7 +18,8 @@ export function planBirth(facts: Facts): Action {
   const ordinals = [...facts.claims.keys()].flatMap((claim) => claimOrdinalOf(name, claim) ?? []);
   const size = Math.max(spec.replicas, ...ordinals.map((ordinal) => ordinal + 1));
   if (size === 0) return { kind: "settled" };
-  const { latched, adopted } = adopt(spec, generation, firstLatch(facts), null);
+  const before = { latched: firstLatch(facts), downgradeTo: null };
+  const { latched, adopted } = adopt(spec, generation, before, null);
   const priorClaims = [...facts.claims.values()].map(({ metadata }) => metadata.uid ?? "");
   const start = firstOperation(facts, priorClaims, size);
   const document: Journal = {

@@ -281,6 +281,8 @@ export interface Journal {
   readonly rootPassword: string | null;
   /** The version that a QuorateTask downgrade has prepared the cluster for; null: none. */
   readonly downgradeTo: string | null;
+  /** By member: versions that its disk may still be of, other than the minor version that is followed; absent: none. */
+  readonly versionsLeft?: Readonly<Record<string, readonly string[]>>;
   /** The value of the annotation that last had the authority replaced; null: none. */
   readonly rotated: string | null;
   /** The newest last; at most 20. */

@@ -53,6 +53,7 @@ import {
   planStuckPod,
   planSupport,
 } from "./upkeep.ts";
+import { planArrival } from "./version-spread.ts";
 import { type View, buildView } from "./view.ts";
 
 type Question = (view: View) => Action | null;
@@ -66,6 +67,7 @@ const UPKEEP: readonly Question[] = [
   planLeftCertificates,
   planSize,
   planMarks,
+  planArrival,
   planNote,
   planUnproven,
   planStuckPod,

@@ -318,6 +318,22 @@ const MUTANTS: readonly Mutant[] = [
     rule: /convergence/,
   },
   {
+    claim: "a version is followed while somebody is two behind",
+    theme: "versions",
+    edits: [
+      ["operator/cluster/adoption.ts", "?? journal.latched.version);\n", "?? '') && null;\n"],
+    ],
+    rule: /versions: /,
+  },
+  {
+    claim: "a cluster goes down a minor version without a word",
+    theme: "versions",
+    edits: [
+      ["operator/cluster/adoption.ts", "minor < oldMinor && to !== downgradeTo", "to === ''"],
+    ],
+    rule: /versions: .* nobody said so/,
+  },
+  {
     claim: "a restore wipes the disk that it was put on, too",
     theme: "restore",
     edits: [

@@ -8,6 +8,7 @@ import type { Wait } from "../../../operator/cluster/action.ts";
 import { quorumOf } from "../../../operator/cluster/view.ts";
 import { type Disk, type Lineage, type Seat, emptyDisk, idOf, writesOf } from "./consensus.ts";
 import { Holds } from "./holds.ts";
+import { JudgeVersions } from "./judge-versions.ts";
 import { refusesWrites } from "./soundness.ts";
 import { parted } from "./reach.ts";
 import { isAt } from "./spoken.ts";
@@ -41,25 +42,24 @@ export class Judges {
   isGivenUp = false;
 
   readonly #holds: Holds;
-  /** Told once each. */
-  readonly #refusals = new Set<string>();
   readonly withdrawals: Withdrawals;
+  readonly #versions: JudgeVersions;
 
   constructor(world: World) {
     this.#world = world;
     this.#holds = new Holds(world);
     this.withdrawals = new Withdrawals(world);
+    this.#versions = new JudgeVersions(world);
   }
 
   /** Called at every moment at which somebody may have become well or ill. */
   look(): void {
     const now = this.#world.time.now();
     this.#holds.look(now);
-    for (const refusal of this.#world.tls.strangers((pod) => this.#serves(pod))) {
-      if (!this.#refusals.has(refusal)) this.breach("TLS", refusal);
-      this.#refusals.add(refusal);
-    }
     for (const pod of this.withdrawals.look(now)) this.breach("build", pod);
+    for (const what of this.#versions.look(now)) this.#breachOnce("versions", what);
+    for (const refusal of this.#world.tls.strangers((pod) => this.#serves(pod)))
+      this.#breachOnce("TLS", refusal);
     for (const lineage of this.#world.lineages.values()) {
       for (const what of parted(this.#world, lineage)) this.#breachOnce("transport", what);
       const learners = lineage.seats.filter(({ learner }) => learner);

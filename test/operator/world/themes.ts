@@ -11,6 +11,7 @@ import { logins, namedLogins, passwords } from "./theme-logins.ts";
 import { certificates, pause, sleep, tasks } from "./themes-of-care.ts";
 import { issuers } from "./theme-issuers.ts";
 import { volumes } from "./theme-space.ts";
+import { versions } from "./theme-versions.ts";
 import { transport } from "./theme-transport.ts";
 import { deletion, quorum, restore } from "./themes-of-loss.ts";
 
@@ -58,6 +59,7 @@ const THEMES: readonly Theme[] = [
   transport,
   logins,
   namedLogins,
+  versions,
 ];
 
 /** Every second history is about two things at once. */
