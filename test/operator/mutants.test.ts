@@ -140,8 +140,8 @@ const MUTANTS: readonly Mutant[] = [
     edits: [
       [
         "operator/cluster/operation/auth.ts",
-        "passwords: [...noted, password] }",
-        "passwords: [password] }",
+        "passwords: [...given.noted, given.password] }",
+        "passwords: [given.password] }",
       ],
     ],
     rule: /convergence/,
