@@ -321,7 +321,7 @@ const MUTANTS: readonly Mutant[] = [
     claim: "a version is followed while somebody is two behind",
     theme: "versions",
     edits: [
-      ["operator/cluster/adoption.ts", "?? journal.latched.version);\n", "?? '') && null;\n"],
+      ["operator/cluster/adoption.ts", "generation, before, spread)", "generation, before, null)"],
     ],
     rule: /versions: /,
   },
