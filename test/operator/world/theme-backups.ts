@@ -60,7 +60,7 @@ export const backups: Theme = {
       }
       chaos.note(`restore from ${name}`);
       const restore = { from: { backupRef: { name } }, acknowledgeDataLoss: true };
-      sandbox.task(`back-${chaos.log.length}`, { restore });
+      sandbox.task(`from-backup-${chaos.log.length}`, { restore });
     },
   ],
   tidy: ({ sandbox }) => {
