@@ -192,14 +192,20 @@ const CURABLE: ReadonlySet<string> = new Set([
 ]);
 
 /** A spec is adopted between operations: one that may wait for ever makes room for it. */
-function isOvertaken({ facts, journal }: View, { type, task }: Operation, wait: Wait): boolean {
+function isOvertaken({ facts, journal }: View, operation: Operation, wait: Wait): boolean {
   const generation = facts.cluster.metadata.generation ?? 0;
   return (
-    task === null &&
+    operation.task === null &&
     generation > journal.adopted.generation &&
-    OVERTAKEN.has(type) &&
-    CURABLE.has(wait.reason)
+    OVERTAKEN.has(operation.type) &&
+    CURABLE.has(wait.reason) &&
+    !isSoleWitness(operation)
   );
+}
+
+/** Alarms that named others have been ended: this operation alone knows who differs. */
+function isSoleWitness(operation: Operation): boolean {
+  return operation.type === "RepairCorruption" && (operation.odd ?? null) !== null;
 }
 
 /** What waits beyond its deadline is called stalled, and goes on waiting. */

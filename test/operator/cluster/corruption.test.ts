@@ -24,6 +24,25 @@ describe("CORRUPT", () => {
     });
   });
 
+  it("of one whom no alarm names any more is not forgotten over another spec", async () => {
+    await settled(15, async (sandbox) => {
+      const { world, time } = sandbox;
+      const [named, odd] = ["kv-1", "kv-2"].map((pod) => idOf(sandbox, pod));
+      world.odd.add(odd ?? "");
+      world.alarms.add(`CORRUPT ${named}`);
+      const step = (): unknown => sandbox.journal?.operation?.step;
+      await time.until(
+        "the one that is named is acquitted",
+        10 * MINUTE,
+        () => step() === "Acquit",
+      );
+      sandbox.edit({ replicas: 5 });
+      await time.until("mended", 20 * MINUTE, () => voters(sandbox) === 5 && sandbox.isSettled(5));
+      assert.equal(idOf(sandbox, "kv-1"), named);
+      assert.notEqual(idOf(sandbox, "kv-2"), odd);
+    });
+  });
+
   it("without a majority of one history is left to a person", async () => {
     await settled(
       16,
