@@ -6,13 +6,7 @@ import type { Job } from "../../operator/backup/objects.ts";
 import type { Claim } from "../../operator/cluster/objects.ts";
 import { NAMESPACE } from "./world/world.ts";
 import { Sandbox } from "./world/sandbox.ts";
-import { MINUTE, lineageOf, seatOf, settled, voters } from "./world/settled.ts";
-
-function idOf(sandbox: Sandbox, pod: string): string {
-  const seat = seatOf(sandbox, pod);
-  assert.ok(seat !== undefined, `${pod} is a member`);
-  return seat.id;
-}
+import { MINUTE, idOf, lineageOf, settled, voters } from "./world/settled.ts";
 
 describe("a cluster that sleeps", () => {
   it("keeps its disks, wakes with the members it had, and grows from there", async () => {

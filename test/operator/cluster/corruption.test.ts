@@ -1,14 +1,7 @@
 /** Histories that differ: who is replaced, who is not, and what a person decides. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Sandbox } from "../world/sandbox.ts";
-import { MINUTE, seatOf, settled, voters } from "../world/settled.ts";
-
-function idOf(sandbox: Sandbox, pod: string): string {
-  const seat = seatOf(sandbox, pod);
-  assert.ok(seat !== undefined, `${pod} is a member`);
-  return seat.id;
-}
+import { MINUTE, idOf, settled, voters } from "../world/settled.ts";
 
 describe("CORRUPT", () => {
   it("has the member replaced that differs, not the one that the alarm names", async () => {

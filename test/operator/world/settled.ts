@@ -1,4 +1,5 @@
 /** A cluster that has settled, with the operator that goes on with it: where tests of single operations begin. */
+import assert from "node:assert/strict";
 import type { QuorateClusterSpec } from "../../../operator/api/gen/types.ts";
 import type { Lineage, Seat } from "./consensus.ts";
 import { Sandbox } from "./sandbox.ts";
@@ -43,6 +44,13 @@ export function lineageOf({ world }: Sandbox): Lineage {
 
 export function seatOf(sandbox: Sandbox, pod: string): Seat | undefined {
   return lineageOf(sandbox).seats.find(({ url }) => url.includes(`//${pod}.`));
+}
+
+/** Of the member there; there has to be one. */
+export function idOf(sandbox: Sandbox, pod: string): string {
+  const seat = seatOf(sandbox, pod);
+  assert.ok(seat !== undefined, `${pod} is a member`);
+  return seat.id;
 }
 
 export function voters(sandbox: Sandbox): number {

@@ -48,8 +48,14 @@ export class Scene {
     return credentials;
   }
 
-  /** A server of these credentials that answers every GET with the client's name; its URL. */
+  /** The URL of such a server. */
   async served(credentials: Credentials): Promise<string> {
+    const { port } = await this.listen(credentials);
+    return `https://127.0.0.1:${port}`;
+  }
+
+  /** A server of these credentials that answers every GET with the client's name. */
+  async listen(credentials: Credentials): Promise<{ server: GrpcServer; port: number }> {
     const server = new GrpcServer({
       router: new Map(),
       http: (request, respond) =>
@@ -59,9 +65,8 @@ export class Scene {
       onError: assert.ifError,
     });
     this.open.push(server);
-    const at = { host: "127.0.0.1", port: 0 };
-    const { port } = await server.listen(at, credentials.termsFor(server, false));
-    return `https://127.0.0.1:${port}`;
+    const terms = credentials.termsFor(server, credentials.settings.plaintextToo);
+    return { server, port: (await server.listen({ host: "127.0.0.1", port: 0 }, terms)).port };
   }
 
   /** Who the server took the client for, or how the connection broke. */

@@ -3,10 +3,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import type { Credentials } from "../../../../node/tls/credentials.ts";
 import { PlaintextUse } from "../../../../node/tls/plaintext.ts";
-import { defaultLimits } from "../../../../src/grpc/limits.ts";
-import { GrpcServer } from "../../../../src/grpc/server.ts";
 import { until } from "../../../conformance/support/tools.ts";
 import { RawClient } from "../../grpc/support/raw-client.ts";
 import { Scene } from "./fixture.ts";
@@ -15,24 +12,10 @@ let scene: Scene;
 beforeEach(() => (scene = new Scene()));
 afterEach(() => scene.close());
 
-async function listen(credentials: Credentials): Promise<{ server: GrpcServer; port: number }> {
-  const server = new GrpcServer({
-    router: new Map(),
-    http: (request, respond) =>
-      respond({ status: 200, headers: {}, body: String(request.certificate?.subject.CN) }),
-    limits: defaultLimits,
-    observer: null,
-    onError: assert.ifError,
-  });
-  scene.open.push(server);
-  const terms = credentials.termsFor(server, credentials.settings.plaintextToo);
-  return { server, port: (await server.listen({ host: "127.0.0.1", port: 0 }, terms)).port };
-}
-
 describe("connections without TLS", () => {
   it("are counted while they are open, by HTTP/1.1 and HTTP/2, and those with TLS are not", async () => {
     const credentials = await scene.opened(scene.clientSettings("--client-allow-plaintext"));
-    const { server, port } = await listen(credentials);
+    const { server, port } = await scene.listen(credentials);
     const { plaintext } = credentials;
     const over1 = connect(port, "127.0.0.1");
     await once(over1, "connect");
@@ -57,7 +40,7 @@ describe("connections without TLS", () => {
 
   it("are refused, and counted as that, where they are not allowed", async () => {
     const credentials = await scene.opened(scene.clientSettings());
-    const { port } = await listen(credentials);
+    const { port } = await scene.listen(credentials);
     const socket: Socket = connect(port, "127.0.0.1");
     socket.on("error", () => {}).write("GET / HTTP/1.1\r\nhost: x\r\n\r\n");
     socket.resume();
