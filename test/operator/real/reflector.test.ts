@@ -14,7 +14,7 @@ import { Prng } from "../../../src/base/prng.ts";
 import { Cluster } from "../../conformance/support/cluster.ts";
 import { ControlPlane } from "../../conformance/support/kubernetes.ts";
 import { until } from "../../conformance/support/tools.ts";
-import { configMap, rejects } from "../contract/subject.ts";
+import { configMap } from "../contract/subject.ts";
 import { WIDGETS, WIDGET_DEFINITION } from "../widgets.ts";
 
 const NAMESPACE = "default";
@@ -42,19 +42,24 @@ describe("a reflector of a real API server", () => {
   it("a revision that the API server does not remember is expired", async () => {
     // What it remembers of a kind begins with the kind's definition.
     await client.create(CUSTOM_RESOURCE_DEFINITION, WIDGET_DEFINITION as KubeObject);
-    // It is served before its storage answers, to which a list is told 429.
-    await until("the kind is listed", 30_000, () =>
-      client.list(WIDGETS, { namespace: NAMESPACE }).then(
-        () => true,
-        () => false,
-      ),
-    );
     const request = { namespace: NAMESPACE, resourceVersion: "1", timeoutSeconds: 5 };
-    const error = await rejects(
-      client.watch(WIDGETS, request, new AbortController().signal).next(),
-      "expired",
-      /too old resource version/,
-    );
+    const watched = async (): Promise<KubeError> => {
+      const events = client.watch(WIDGETS, request, new AbortController().signal);
+      const thrown = await events.next().then(
+        () => assert.fail("was to be refused"),
+        (error: unknown) => error,
+      );
+      assert.ok(thrown instanceof KubeError, String(thrown));
+      return thrown;
+    };
+    let error = new KubeError("notFound", "not asked yet");
+    // Told 404 until the kind is served, and 429 until the server's cache of it is filled, which no list waits for.
+    await until("the kind is watched", 30_000, async () => {
+      error = await watched();
+      return !["notFound", "tooManyRequests"].includes(error.code);
+    });
+    assert.equal(error.code, "expired", error.message);
+    assert.match(error.message, /too old resource version/);
     assert.equal(error.status, 410);
   });
 
