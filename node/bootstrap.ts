@@ -3,6 +3,7 @@ import { storedMember } from "../src/api/gen/command.ts";
 import type { DescribeResponse } from "../src/api/gen/peer.ts";
 import { QuorateError } from "../src/base/errors.ts";
 import type { Logger } from "../src/base/ports.ts";
+import { withoutScheme } from "../src/base/urls.ts";
 import type { Member } from "../src/machine/members.ts";
 import type { MemberId } from "../src/raft/types.ts";
 import type { Config } from "./config.ts";
@@ -158,7 +159,8 @@ export async function findPlace(
   dial: PeerDialer,
 ): Promise<Place> {
   const reasons: string[] = [];
-  const here = new Set(Array.from(own, toPlace));
+  // A member that waits for its place may be told another scheme meanwhile: the cluster moves to TLS, or back.
+  const here = new Set(Array.from(own, withoutScheme));
   let answered = false;
   for (const url of urls) {
     let described: DescribeResponse;
@@ -174,7 +176,7 @@ export async function findPlace(
       continue;
     }
     const self = described.members.find((each) =>
-      each.peerUrls.some((one) => here.has(toPlace(one))),
+      each.peerUrls.some((one) => here.has(withoutScheme(one))),
     );
     // Who has started once has told its name.
     if (self !== undefined) {
@@ -183,11 +185,6 @@ export async function findPlace(
     reasons.push(`${url} does not name the peer URLs of this member`);
   }
   return { kind: "missing", answered, reason: reasons.join("; ") };
-}
-
-/** Host and port. A member that waits for its place may be told another scheme meanwhile: the cluster moves to TLS, or back. */
-function toPlace(url: string): string {
-  return url.replace(/^https?:\/\//, "");
 }
 
 function joinAs(id: bigint, described: DescribeResponse): Birth {

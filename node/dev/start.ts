@@ -4,6 +4,7 @@ import { mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { withoutScheme } from "../../src/base/urls.ts";
 import { type DevPki, openDevPki } from "./pki.ts";
 
 const CLIENT_PORT = 2379;
@@ -137,7 +138,7 @@ async function main(): Promise<void> {
       if (!stopping) process.stderr.write(`a member ended with code ${code}; see ${directory}\n`);
     });
   }
-  const endpoints = members.map((member) => member.client.replace(/^https?:\/\//, "")).join(",");
+  const endpoints = members.map((member) => withoutScheme(member.client)).join(",");
   process.stdout.write(
     `${count} member${count === 1 ? "" : "s"} ready, data in ${directory}\n` +
       `  endpoints: ${endpoints}\n` +

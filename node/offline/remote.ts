@@ -12,6 +12,7 @@ import { Auth, Maintenance } from "../../src/api/gen/methods.ts";
 import { type SnapshotResponse, snapshotRequest } from "../../src/api/gen/maintenance.ts";
 import type { MethodSpec } from "../../src/api/method.ts";
 import { type ErrorCode, QuorateError } from "../../src/base/errors.ts";
+import { withoutScheme } from "../../src/base/urls.ts";
 import { type Arguments, type Option, refusal } from "./arguments.ts";
 
 /** As etcd's tools name them. */
@@ -53,7 +54,7 @@ export class Remote {
 
   private constructor(endpoint: string, channel: ChannelCredentials) {
     this.#endpoint = endpoint;
-    this.#client = new Client(endpoint.replace(/^https?:\/\//, ""), channel, {
+    this.#client = new Client(withoutScheme(endpoint), channel, {
       "grpc.max_receive_message_length": FIRST_MESSAGE_BYTES_MAX,
     });
   }

@@ -2,6 +2,7 @@
  * With TLS, without, or both: what a member listens with, what it dials, and in which steps a cluster that serves goes from one
  * to the other. What a member that runs does is read from its pod, since that is what it was started with. Pure.
  */
+import { withoutScheme } from "../../src/base/urls.ts";
 
 export type Scheme = "http" | "https";
 
@@ -188,9 +189,5 @@ export function schemeOf(url: string): Scheme {
 
 /** Whether two URLs lead to the same listener, with TLS or without. */
 export function isSameAddress(one: string, other: string): boolean {
-  return addressOf(one) === addressOf(other);
-}
-
-function addressOf(url: string): string {
-  return url.replace(/^https?:\/\//, "");
+  return withoutScheme(one) === withoutScheme(other);
 }

@@ -5,6 +5,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { withoutScheme } from "../../../src/base/urls.ts";
 import type { Pki } from "./tls.ts";
 import { tool, until } from "./tools.ts";
 
@@ -65,7 +66,7 @@ export class Member {
   }
 
   get endpoint(): string {
-    return this.clientUrl.replace(/^https?:\/\//, "");
+    return withoutScheme(this.clientUrl);
   }
 
   get pid(): number | undefined {

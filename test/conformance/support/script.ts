@@ -1,4 +1,5 @@
 /** Scripts of etcdctl commands, run against a cluster into a transcript that can be compared with another cluster's. */
+import { withoutScheme } from "../../../src/base/urls.ts";
 import { type Cluster } from "./cluster.ts";
 import { Normaliser } from "./normalise.ts";
 import { type Finished, Running, run, tool, until } from "./tools.ts";
@@ -67,7 +68,7 @@ class Session {
     this.#ctl = ctl;
     const fixed = cluster.members.flatMap(({ name, endpoint, peerUrl }): [string, string][] => [
       [endpoint, `<client ${name}>`],
-      [peerUrl.replace(/^https?:\/\//, ""), `<peer ${name}>`],
+      [withoutScheme(peerUrl), `<peer ${name}>`],
     ]);
     const pki = cluster.tls?.folder;
     if (pki !== undefined) fixed.push([pki, "<pki>"]);
