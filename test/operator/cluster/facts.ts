@@ -5,7 +5,12 @@ import { withDefaults } from "../../../operator/api/apply-defaults.ts";
 import type { QuorateCluster, QuorateClusterSpec } from "../../../operator/api/gen/types.ts";
 import { desiredObjects, desiredStatefulSet } from "../../../operator/cluster/component/objects.ts";
 import { type Facts, type MemberFacts, known } from "../../../operator/cluster/facts.ts";
-import type { Journal, Latched, Operation } from "../../../operator/cluster/journal.ts";
+import type {
+  Journal,
+  Latched,
+  Operation,
+  RollOperation,
+} from "../../../operator/cluster/journal.ts";
 import { BOOT_ANNOTATION, ROLE_LABEL, digestOf } from "../../../operator/cluster/names.ts";
 import type { Claim, Pod, StatefulSet } from "../../../operator/cluster/objects.ts";
 import { buildView, peerUrlOf } from "../../../operator/cluster/view.ts";
@@ -21,6 +26,20 @@ export const LATCHED: Latched = {
   clusterDomain: "cluster.local",
   transport: "Plaintext",
   plaintext: true,
+};
+
+/** A roll that took the pod of kv-2 down, and waits for the next one to take part. */
+export const ROLLING: RollOperation = {
+  id: "1-4",
+  type: "Roll",
+  step: "AwaitParticipating",
+  attempts: 0,
+  startedAt: new Date(NOW - 1_000).toISOString(),
+  deadline: new Date(NOW + 60_000).toISOString(),
+  task: null,
+  revision: REVISION,
+  current: { member: "kv-2", podUid: "older" },
+  seenAt: null,
 };
 
 /** One member as a test wants it; what is not said is as it is where all is well. */

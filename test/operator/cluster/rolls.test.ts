@@ -9,21 +9,9 @@ import type { ContainerStatus } from "../../../operator/cluster/objects.ts";
 import type { Sandbox } from "../world/sandbox.ts";
 import { MINUTE, settled } from "../world/settled.ts";
 import { next, operationOf, waits } from "./asking.ts";
-import { type MemberSketch, NOW } from "./facts.ts";
+import { type MemberSketch, NOW, ROLLING } from "./facts.ts";
 
 const old = { revision: "kv-older" };
-const rolling: Operation = {
-  id: "1-4",
-  type: "Roll",
-  step: "AwaitParticipating",
-  attempts: 0,
-  startedAt: new Date(NOW - 1_000).toISOString(),
-  deadline: new Date(NOW + 60_000).toISOString(),
-  task: null,
-  revision: "kv-1",
-  current: { member: "kv-2", podUid: "older" },
-  seenAt: null,
-};
 
 function podWith(status: Partial<ContainerStatus>): MemberSketch {
   const container = { name: "quorate", ready: false, restartCount: 1, ...status };
@@ -72,7 +60,7 @@ describe("a roll whose new pod", () => {
   ];
   for (const [what, sketch, says] of cases)
     it(`${what} stops at once, and says so`, () => {
-      const action = next({ members: [{ leads: true, ...old }, old, sketch], operation: rolling });
+      const action = next({ members: [{ leads: true, ...old }, old, sketch], operation: ROLLING });
       assert.ok(action.kind === "wait" && action.stalled, JSON.stringify(action));
       assert.equal(action.reason, "RollFailed");
       assert.match(action.message, says);
@@ -84,7 +72,7 @@ describe("a roll whose new pod", () => {
       podWith({ state: { running: {} } }),
       { ready: false, boot: { leader: null, reason: "there is no leader" } },
     ]) {
-      const told = waits({ members: [{ leads: true, ...old }, old, sketch], operation: rolling });
+      const told = waits({ members: [{ leads: true, ...old }, old, sketch], operation: ROLLING });
       assert.deepEqual([told.reason, told.stalled], ["AwaitParticipating", false]);
     }
   });
@@ -102,7 +90,7 @@ describe("a roll whose new pod", () => {
     const waiting = waits({
       ...rest,
       members: [refused(false, "kv-older"), refused(false)],
-      operation: { ...rolling, current },
+      operation: { ...ROLLING, current },
     });
     assert.equal(waiting.reason, "RollFailed");
     const mended = [refused(false), refused(false, "kv-older")];
@@ -113,7 +101,7 @@ describe("a roll whose new pod", () => {
   it("was made of the template of before, a moment too early, is not waited for but made anew", () => {
     const early: MemberSketch = { ready: false, boot: { leader: null, reason: "why" }, ...old };
     const members = [{ leads: true, ...old }, old, early];
-    const operation = operationOf(next({ members, operation: rolling }));
+    const operation = operationOf(next({ members, operation: ROLLING }));
     assert.ok(operation?.type === "Roll" && operation.current === null);
     const chosen = operationOf(next({ members, operation }));
     assert.ok(chosen?.type === "Roll" && chosen.current?.podUid === "p-kv-2");
@@ -123,14 +111,14 @@ describe("a roll whose new pod", () => {
     const [notThere, refused] = [cases[0]?.[1], cases[4]?.[1]];
     const cluster = { generation: 2 };
     const ask = (last: MemberSketch = {}): Action =>
-      next({ members: [{ leads: true, ...old }, old, last], operation: rolling, cluster });
+      next({ members: [{ leads: true, ...old }, old, last], operation: ROLLING, cluster });
     const adopted = ask(notThere);
     assert.ok(adopted.kind === "journal" && adopted.document.adopted.generation === 2);
     assert.equal(operationOf(ask(refused)), null);
   });
 
   it("cannot begin lets a newer spec in, whatever is under way", () => {
-    const waking: Operation = { ...rolling, type: "Wake", step: "StartPods" };
+    const waking: Operation = { ...ROLLING, type: "Wake", step: "StartPods" };
     const failing = cases[0]?.[1] ?? {};
     const members = [failing, failing, failing];
     const rest = { operation: waking, listUnknown: true, members };

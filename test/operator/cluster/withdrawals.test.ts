@@ -14,7 +14,15 @@ import {
 } from "../../../operator/cluster/journal.ts";
 import type { ContainerStatus } from "../../../operator/cluster/objects.ts";
 import { next, operationOf, waits } from "./asking.ts";
-import { LATCHED, type MemberSketch, NOW, REVISION, type Sketch, factsOf } from "./facts.ts";
+import {
+  LATCHED,
+  type MemberSketch,
+  NOW,
+  REVISION,
+  ROLLING,
+  type Sketch,
+  factsOf,
+} from "./facts.ts";
 
 const older = { revision: "kv-older" };
 const proven: ProvenTemplate = {
@@ -22,18 +30,6 @@ const proven: ProvenTemplate = {
   spec: withDefaults(factsOf().cluster.spec),
   latched: LATCHED,
   outgrown: [],
-};
-const rolling: Operation = {
-  id: "1-4",
-  type: "Roll",
-  step: "AwaitParticipating",
-  attempts: 0,
-  startedAt: new Date(NOW - 700_000).toISOString(),
-  deadline: new Date(NOW + 60_000).toISOString(),
-  task: null,
-  revision: REVISION,
-  current: { member: "kv-2", podUid: "older" },
-  seenAt: null,
 };
 
 function containing(status: Partial<ContainerStatus>): MemberSketch {
@@ -49,7 +45,7 @@ const CRASHED = containing({
 });
 
 function withdraws(sketch: Sketch): Journal["failed"] {
-  const action = next({ operation: rolling, ...sketch });
+  const action = next({ operation: ROLLING, ...sketch });
   if (action.kind === "wait") {
     assert.equal(action.reason, "RollFailed");
     return null;
@@ -97,7 +93,7 @@ describe("a roll that fails is taken back", () => {
   for (const [what, sketch, members, isWithdrawn] of cases)
     it(what, () => {
       const current = { member: `kv-${members.length - 1}`, podUid: "older" };
-      const operation = { ...rolling, current };
+      const operation = { ...ROLLING, current };
       const listUnknown = members.length < 3;
       const failure = withdraws({ ...sketch, members, operation, listUnknown });
       assert.equal(failure !== null, isWithdrawn);
@@ -119,7 +115,7 @@ describe("a roll that fails is taken back", () => {
     const cluster = { generation: 2 };
     const edited = { ...wanting("1.4.3"), members: [lead, a, refused], cluster };
     assert.equal(withdraws(edited), null);
-    assert.equal(operationOf(next({ ...edited, operation: rolling })), null);
+    assert.equal(operationOf(next({ ...edited, operation: ROLLING })), null);
   });
 
   it("by whoever is made anew before its turn, whatever else is under way", () => {
@@ -131,7 +127,7 @@ describe("a roll that fails is taken back", () => {
     const window = { update: { windows: ["Sat 02:00-05:00"] } };
     assert.equal(ask({ spec: window })?.revision, REVISION);
     const joining: Operation = {
-      ...rolling,
+      ...ROLLING,
       type: "AddMember",
       member: "kv-2",
       memberId: null,
@@ -141,7 +137,7 @@ describe("a roll that fails is taken back", () => {
     const action = next({ journal, members: [lead, a, CRASHED], operation: joining });
     assert.equal(operationOf(action)?.type, "AddMember");
     assert.ok(action.kind === "journal" && action.document.failed !== null);
-    const others = { ...rolling, current: { member: "kv-1", podUid: "p-kv-1" } };
+    const others = { ...ROLLING, current: { member: "kv-1", podUid: "p-kv-1" } };
     assert.equal(ask({ operation: others })?.podUid, "p-kv-2");
     assert.equal(ask({ members: [lead, a, { ...CRASHED, listed: false }] })?.podUid, "p-kv-2");
     const damaged = containing({
@@ -158,7 +154,7 @@ describe("a roll that fails is taken back", () => {
     const members = [lead, a, CRASHED];
     const before = { ...proven, latched: latchedTransport(LATCHED, "MixedHttp") };
     const ask = (version: string): Action =>
-      next({ members, operation: rolling, journal: { ...unproven(version), proven: before } });
+      next({ members, operation: ROLLING, journal: { ...unproven(version), proven: before } });
     assert.ok(ask("1.4.2").kind === "wait", "nothing else is new");
     const action = ask("1.4.3");
     assert.ok(action.kind === "journal" && action.document.failed !== null);
@@ -168,8 +164,8 @@ describe("a roll that fails is taken back", () => {
 
   it("where no pod of it can be made for ten minutes", () => {
     const sketch = { ...wanting("1.4.3"), members: [lead, a, gone] };
-    assert.equal(waits({ ...sketch, operation: rolling }).reason, "AwaitPod");
-    const operation = { ...rolling, deadline: new Date(NOW - 1).toISOString() };
+    assert.equal(waits({ ...sketch, operation: ROLLING }).reason, "AwaitPod");
+    const operation = { ...ROLLING, deadline: new Date(NOW - 1).toISOString() };
     assert.equal(withdraws({ ...sketch, operation })?.podUid, null);
   });
 });
