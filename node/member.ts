@@ -1,11 +1,8 @@
 /** One member: its parts, put together. Everything that decides is elsewhere; this only wires, starts and stops. */
 import type { ApiError } from "../src/api/catalogue.ts";
 import { HeaderIds, type HeaderFields } from "../src/api/hot.ts";
-import { encodeCompactionRequest } from "../src/api/gen/kv.ts";
 import type { Backend } from "../src/backend/backend.ts";
 import type { Clock } from "../src/base/ports.ts";
-import { QuorateError } from "../src/base/errors.ts";
-import { CommandField } from "../src/machine/command.ts";
 import type { Machine } from "../src/machine/machine.ts";
 import { WatchStore } from "../src/mvcc/watch-store.ts";
 import { Raft } from "../src/raft/raft.ts";
@@ -13,8 +10,6 @@ import type { SoftState } from "../src/raft/ready.ts";
 import type { RaftStatus } from "../src/raft/status.ts";
 import { NO_MEMBER, type Index, type MemberId, type SnapshotMark } from "../src/raft/types.ts";
 import type { Wal } from "../src/wal/wal.ts";
-import { AutoCompaction } from "./auto-compaction.ts";
-import { ClusterVersion } from "./cluster-version.ts";
 import { systemRandom } from "./clock.ts";
 import type { Config } from "./config.ts";
 import type { DataDir, Identity } from "./data-dir.ts";
@@ -36,11 +31,11 @@ import { MemberRaftStorage, REPLICATION_LIMITS } from "./raft-storage.ts";
 import { activeMembers, reconfigurationRefusal } from "./reconfiguration.ts";
 import type { RequestIds } from "./request-ids.ts";
 import { Retention } from "./retention.ts";
-import { proposeOwn } from "./rpc/answer.ts";
 import type { Host } from "./rpc/host.ts";
 import { ResponseBudget } from "./rpc/response-budget.ts";
 import { Snapshots } from "./snapshots.ts";
 import { StoreSpace } from "./store-space.ts";
+import { Ticker } from "./ticker.ts";
 import type { Opened } from "./open.ts";
 
 /** After a transfer was ordered, how long until it counts as failed: etcd's, in election timeouts. */
@@ -48,7 +43,6 @@ const TRANSFER_ELECTIONS = 2;
 /** Links to a removed member stay open for so long, in election timeouts, so that it hears of its removal. */
 const FAREWELL_ELECTIONS = 10;
 const POLL_TRANSFER_MS = 10;
-const SECOND_MS = 1_000;
 
 export interface MemberOptions {
   readonly config: Config;
@@ -91,14 +85,11 @@ export class Member implements Host {
   readonly #raft: Raft;
   readonly #storage: MemberRaftStorage;
   readonly #retention: Retention;
-  readonly #autoCompaction: AutoCompaction;
-  readonly #version: ClusterVersion;
   readonly #departure: Departure;
   readonly #growth: Growth;
-  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #ticker: Ticker;
   #machine: Machine;
   readonly #publisher: Publisher = new Publisher(this);
-  #lastTickMs = 0;
   /** Once so much is applied, the only voter campaigns. */
   #campaignAt: Index | null = null;
   leaderChanges = 0;
@@ -156,8 +147,7 @@ export class Member implements Host {
       logger,
       onFatal: options.onFatal,
     });
-    this.#autoCompaction = new AutoCompaction(config.autoCompaction);
-    this.#version = new ClusterVersion(this);
+    this.#ticker = new Ticker(this, this.#departure, this.#retention);
     this.#connect(this.#machine);
   }
 
@@ -168,10 +158,7 @@ export class Member implements Host {
   /** Begins to take part. */
   start(): void {
     this.#onMembers();
-    this.#lastTickMs = this.clock.now();
-    this.#timers.push(setInterval(() => this.#tick(), this.config.heartbeatMs));
-    this.#timers.push(setInterval(() => this.#everySecond(), SECOND_MS));
-    void this.space.sample();
+    this.#ticker.start();
     this.integrity.start();
     const { voters } = this.#machine.membership();
     const alone = voters.length === 1 && voters[0] === this.identity.memberId;
@@ -190,10 +177,12 @@ export class Member implements Host {
 
   /** Answers what waits, and closes the log and the store. */
   async stop(): Promise<void> {
-    for (const timer of this.#timers) clearInterval(timer);
+    this.#ticker.stop();
     this.integrity.stop();
     this.loop.stop();
-    for (const part of [this.snapshots, this.links, this.peers]) part.close();
+    this.snapshots.close();
+    this.links.close();
+    this.peers.close();
     this.logins.passwords.close();
     await this.#retention.settle();
     await this.wal.close();
@@ -358,42 +347,8 @@ export class Member implements Host {
     if (next.role === "leader" && before.role !== "leader") this.leases.onLeading();
     if (next.role !== "leader" && before.role === "leader") {
       this.leases.onFollowing();
-      this.#autoCompaction.reset();
+      this.#ticker.onFollowing();
     }
     if (next.leader !== NO_MEMBER) void this.#publisher.publish();
-  }
-
-  #tick(): void {
-    const now = this.clock.now();
-    const late = Math.max(0, now - this.#lastTickMs - this.config.heartbeatMs);
-    this.stats.loopDelay.observe(late / 1000);
-    if (late > this.config.heartbeatMs && this.isLeader()) {
-      this.stats.lateHeartbeats += this.links.all().length;
-    }
-    this.#lastTickMs = now;
-    this.loop.tick();
-    this.leases.tick();
-    // Who still has to hand over needs its links; who does not asks often whether the others know.
-    if (this.#departure.isRemoved && !this.isLeader()) this.links.probe();
-    this.watch.tick(now);
-    this.#retention.tick(now);
-  }
-
-  #everySecond(): void {
-    void this.space.sample();
-    this.logins.tick(this.#machine.auth, this.clock.now());
-    this.links.probe();
-    if (!this.isLeader()) return;
-    this.#version.tick();
-    const at = this.#autoCompaction.tick(this.clock.now(), this.#machine.store.revision);
-    if (at === null) return;
-    const body = Buffer.from(encodeCompactionRequest({ revision: at, physical: false }));
-    proposeOwn(this, CommandField.compaction, body).then(
-      () => this.logger.info({ revision: at }, "compacted automatically"),
-      (error: unknown) => {
-        const reason = QuorateError.from(error).message;
-        this.logger.warn({ reason }, "automatic compaction failed");
-      },
-    );
   }
 }
