@@ -129,7 +129,7 @@ const BUDGETS: readonly Flag[] = [
     "268435456",
     "large range responses being built; further ones wait",
   ),
-  flag("watch-stream-bytes", "integer", "4194304", "events waiting on one watch stream"),
+  flag("watch-stream-bytes", "integer", "1048576", "events waiting on one watch stream"),
   flag("wal-segment-bytes", "integer", "67108864", "size of one file of the log"),
 ];
 

@@ -150,6 +150,19 @@ class LocalCall implements ServerCall, LocalStream {
     return this.#queued;
   }
 
+  /** What is made here is read by the gateway, which bounds what it keeps for its own client. */
+  get connectionQueuedBytes(): number {
+    return this.#queued;
+  }
+
+  get isCrowded(): boolean {
+    return false;
+  }
+
+  onRoom(callback: () => void): void {
+    callback();
+  }
+
   header(name: string): string | undefined {
     return this.#caller.header(name);
   }

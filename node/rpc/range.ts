@@ -118,6 +118,13 @@ export function serveRange(
     timed(host.stats, host.config.warnApplyMs, large.run());
     return;
   }
+  if (call.isCrowded) {
+    // Its rows would wait with those of others: they are read when the client has taken some of these.
+    call.onRoom(() => {
+      if (!failOutdated(host, call, who)) serveRange(host, call, query, who);
+    });
+    return;
+  }
   const { ranges } = host.stats;
   const beganMs = ranges.isSampled() ? performance.now() : -1;
   const outcome = host.machine.store.range(query);

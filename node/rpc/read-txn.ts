@@ -46,6 +46,10 @@ class ReadTxnCall implements ReadWaiter, Trace {
 
   /** Null times: nobody had to be asked. */
   onReadable(times: ReadTimes | null): void {
+    if (this.#call.isCrowded) {
+      this.#call.onRoom(() => this.onReadable(times));
+      return;
+    }
     this.#times = times;
     this.#readable = true;
     const { machine } = this.#host;

@@ -61,6 +61,18 @@ class WatchCall implements StreamReceiver, WatchSink, Session {
     return this.#call.queuedBytes;
   }
 
+  get connectionQueuedBytes(): number {
+    return this.#call.connectionQueuedBytes;
+  }
+
+  get isCrowded(): boolean {
+    return this.#call.isCrowded;
+  }
+
+  onRoom(callback: () => void): void {
+    this.#call.onRoom(callback);
+  }
+
   onDrained(below: number, callback: () => void): void {
     this.#call.onDrained(below, callback);
   }

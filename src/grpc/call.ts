@@ -79,6 +79,14 @@ export class Call implements ServerCall, StreamConsumer, MessageSink, DeadlineEn
     return this.#stream.queuedBytes;
   }
 
+  get connectionQueuedBytes(): number {
+    return this.#stream.backlog.bytes;
+  }
+
+  get isCrowded(): boolean {
+    return this.#stream.backlog.isCrowded;
+  }
+
   header(name: string): string | undefined {
     if (name === "grpc-timeout") return this.#timeout;
     const at = this.#head.names.indexOf(name);
@@ -131,6 +139,17 @@ export class Call implements ServerCall, StreamConsumer, MessageSink, DeadlineEn
     this.#drainedAt = below / 2;
     if (this.queuedBytes <= this.#drainedAt) callback();
     else this.#onDrained = callback;
+  }
+
+  onRoom(callback: () => void): void {
+    this.#stream.backlog.onRoom(() => {
+      if (this.ended) return;
+      try {
+        callback();
+      } catch (error) {
+        this.#onThrown(error);
+      }
+    });
   }
 
   end(status: Status, text: string): void {

@@ -3,6 +3,7 @@
  * long as either lives. What is sent leaves with `flush`, in one write.
  */
 import type { Socket } from "node:net";
+import { Backlog } from "./backlog.ts";
 import {
   writeGoaway,
   writeGreeting,
@@ -62,6 +63,7 @@ export class ClientStream
   implements FrameSink, HeaderBlockSink, StreamHost, StreamConsumer, MessageSink
 {
   readonly output: OutputBuffer = new OutputBuffer();
+  readonly messages: Backlog = new Backlog();
   sendWindow: number = DEFAULT_WINDOW_BYTES;
   frameBytesMax: number = FRAME_PAYLOAD_BYTES_MAX;
   congested = false;

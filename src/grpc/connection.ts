@@ -132,6 +132,7 @@ export class Connection implements FrameSink, OutletOwner, StreamTableHost {
       writePing(this.#outlet.output, false, KEEPALIVE_PING, 0);
       this.#outlet.touch();
     }
+    if (!this.#lost) this.#outlet.sweep(nowMs);
   }
 
   onFrame(

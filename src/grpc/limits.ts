@@ -29,6 +29,13 @@ export const CONNECTION_WINDOW_BYTES = 33_554_432;
 export const ASSEMBLY_BYTES_MAX = 67_108_864;
 /** Bytes in the socket's own queue from which on nothing more is handed to it; streams wait in their own queues. */
 export const SOCKET_QUEUE_BYTES = 1_048_576;
+/** Bytes that wait on one connection from which on a service does better to make more of them later (`ServerCall.isCrowded`). */
+export const CROWDED_BYTES = 33_554_432;
+/**
+ * Times `connectionQueueBytesMax`: more than this is not kept for a client that reads slowly either. Replies to requests
+ * that came at once may be that much in one turn, long before a client could have read them.
+ */
+export const QUEUE_LEEWAY = 8;
 /** Bytes of one turn from which on they leave without waiting for its end. */
 export const EARLY_FLUSH_BYTES = 262_144;
 /**

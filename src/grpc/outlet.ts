@@ -1,16 +1,17 @@
 /** The sending side of one connection: what leaves at the end of the turn, and what must wait for window or socket. */
 import type { Socket } from "node:net";
 import type { PingPolicy } from "./abuse.ts";
+import { Backlog } from "./backlog.ts";
 import { writePing } from "./control-frames.ts";
-import type { Engine, Flushable, Patient } from "./engine.ts";
+import type { Deferred, Engine, Flushable, Patient } from "./engine.ts";
 import { ConnectionError, ErrorCode, FRAME_PAYLOAD_BYTES_MAX, WINDOW_MAX } from "./frame.ts";
-import { EARLY_FLUSH_BYTES, SOCKET_QUEUE_BYTES } from "./limits.ts";
+import { EARLY_FLUSH_BYTES, QUEUE_LEEWAY, SOCKET_QUEUE_BYTES } from "./limits.ts";
 import { OutputBuffer } from "./output.ts";
 import type { Stream, StreamHost } from "./stream.ts";
 
 export interface OutletOwner {
   onFinished(stream: Stream, reset: ErrorCode | null): void;
-  /** More waits for this client than connectionQueueBytesMax. */
+  /** More waits for this client than it takes: see `Outlet.sweep`. */
   onSlowReader(): void;
 }
 
@@ -19,7 +20,10 @@ const QUANTUM_BYTES = 65_536;
 /** WINDOW_UPDATEs that may be saved up by frames sent. */
 const UPDATE_CREDIT_MAX = 1_000_000;
 
-export class Outlet implements StreamHost, Flushable, Patient {
+export class Outlet implements StreamHost, Flushable, Patient, Deferred {
+  /** What waits of unary replies. */
+  readonly replies: Backlog = new Backlog();
+  readonly messages: Backlog = new Backlog();
   readonly output: OutputBuffer = new OutputBuffer();
   sendWindow = 65_535;
   frameBytesMax: number = FRAME_PAYLOAD_BYTES_MAX;
@@ -36,7 +40,12 @@ export class Outlet implements StreamHost, Flushable, Patient {
   #pong: Buffer | null = null;
   /** The engine knows that something waits here. */
   #waits = false;
-  #queuedBytes = 0;
+  /** The engine knows that a backlog is to be settled. */
+  #settles = false;
+  /** Given to the socket since the beginning, and how much of it the client had taken, when that last changed. */
+  #pushedBytes = 0;
+  #takenBytes = 0;
+  #takenAtMs: number;
   #closed = false;
   #endAfterFlush = false;
 
@@ -45,6 +54,7 @@ export class Outlet implements StreamHost, Flushable, Patient {
     this.#socket = socket;
     this.#owner = owner;
     this.#pings = pings;
+    this.#takenAtMs = engine.clock.now();
     socket.on("drain", () => {
       this.congested = false;
       this.touch();
@@ -98,7 +108,8 @@ export class Outlet implements StreamHost, Flushable, Patient {
     if (this.#blocked.size > 0) this.pump();
     this.#writePong();
     this.#push();
-    if (this.#waiting() > this.#engine.limits.connectionQueueBytesMax) this.#owner.onSlowReader();
+    const { connectionQueueBytesMax } = this.#engine.limits;
+    if (this.#waiting() > QUEUE_LEEWAY * connectionQueueBytesMax) this.#owner.onSlowReader();
     else if (this.#endAfterFlush) this.#socket.end();
   }
 
@@ -112,6 +123,8 @@ export class Outlet implements StreamHost, Flushable, Patient {
   close(): void {
     this.#closed = true;
     this.#blocked.clear();
+    this.replies.clear();
+    this.messages.clear();
     this.output.discard();
   }
 
@@ -150,9 +163,33 @@ export class Outlet implements StreamHost, Flushable, Patient {
   }
 
   onQueued(bytes: number): void {
-    this.#queuedBytes += bytes;
     // Judged at the end of the turn, when no service is on the stack.
     if (bytes > 0) this.touch();
+    else if (!this.#settles && (this.replies.isDue || this.messages.isDue)) {
+      this.#settles = true;
+      this.#engine.defer(this);
+    }
+  }
+
+  /** A backlog has become shorter. */
+  onTurnEnd(): void {
+    this.#settles = false;
+    if (this.#closed) return;
+    this.replies.settle();
+    this.messages.settle();
+  }
+
+  /**
+   * About once a second. Ends the connection of a client that leaves more than `connectionQueueBytesMax` waiting and has taken
+   * nothing for as long as it may leave a ping unanswered: one that reads, however slowly, is no reason.
+   */
+  sweep(nowMs: number): void {
+    const { connectionQueueBytesMax, keepaliveTimeoutMs } = this.#engine.limits;
+    const taken = this.#pushedBytes - this.#socket.writableLength;
+    if (taken !== this.#takenBytes || this.#waiting() <= connectionQueueBytesMax) {
+      this.#takenBytes = taken;
+      this.#takenAtMs = nowMs;
+    } else if (nowMs - this.#takenAtMs >= keepaliveTimeoutMs) this.#owner.onSlowReader();
   }
 
   onFinished(stream: Stream, reset: ErrorCode | null): void {
@@ -160,12 +197,16 @@ export class Outlet implements StreamHost, Flushable, Patient {
   }
 
   #waiting(): number {
-    return this.#queuedBytes + this.output.size + this.#socket.writableLength;
+    return (
+      this.replies.bytes + this.messages.bytes + this.output.size + this.#socket.writableLength
+    );
   }
 
   #push(): void {
     if (this.#closed) return;
-    this.#engine.counters.bytesSent += this.output.flushTo(this.#socket);
+    const bytes = this.output.flushTo(this.#socket);
+    this.#pushedBytes += bytes;
+    this.#engine.counters.bytesSent += bytes;
     this.congested = this.#socket.writableLength > SOCKET_QUEUE_BYTES;
   }
 }

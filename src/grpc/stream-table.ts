@@ -214,6 +214,7 @@ export class StreamTable implements HeaderBlockSink, CallHost, ExchangeHost {
       if (head.refusal !== null) refuse(stream, head.refusal.status, head.refusal.text);
       return;
     } else {
+      if (head.method.kind === "unary") stream.backlog = this.#outlet.replies;
       const call = new Call(this, stream, head, head.method, timeout);
       stream.consumer = call;
       call.begin();

@@ -3,6 +3,7 @@
  * output; what may not waits here, in order: header block, DATA, trailers.
  */
 import { present } from "../base/assert.ts";
+import type { Backlog } from "./backlog.ts";
 import {
   ErrorCode,
   FRAME_HEADER_BYTES,
@@ -40,6 +41,9 @@ export interface StreamHost {
   onWrote(): void;
   /** The stream has something that cannot leave now. */
   onBlocked(stream: Stream): void;
+  /** Of the messages of streams. */
+  readonly messages: Backlog;
+  /** `bytes` more wait, fewer if negative; the stream's backlog counts them already. */
   onQueued(bytes: number): void;
   /** Both halves are done, or the stream was reset by us with `reset`. Forgets it. */
   onFinished(stream: Stream, reset: ErrorCode | null): void;
@@ -51,6 +55,8 @@ const LINK_BYTES_MIN = 4_096;
 export class Stream {
   readonly id: number;
   readonly host: StreamHost;
+  /** Which of the connection's backlogs counts what waits here. Chosen before anything does. */
+  backlog: Backlog;
   /** Set right after construction, before any frame is dispatched to it. */
   consumer: StreamConsumer | null = null;
   /** May be negative after a SETTINGS change; data leave only while it is positive. */
@@ -77,6 +83,7 @@ export class Stream {
 
   constructor(host: StreamHost, id: number, sendWindow: number, remoteEnded: boolean) {
     this.host = host;
+    this.backlog = host.messages;
     this.id = id;
     this.sendWindow = sendWindow;
     this.remoteEnded = remoteEnded;
@@ -179,7 +186,7 @@ export class Stream {
   /** Nothing more will be written: forgets the queue. */
   drop(): void {
     this.gone = true;
-    this.host.onQueued(-this.queuedBytes);
+    this.#count(-this.queuedBytes);
     this.#queue = null;
     this.#source = null;
     this.#ending = null;
@@ -212,8 +219,13 @@ export class Stream {
     return true;
   }
 
-  #onQueued(bytes: number): void {
+  #count(bytes: number): void {
+    this.backlog.bytes += bytes;
     this.host.onQueued(bytes);
+  }
+
+  #onQueued(bytes: number): void {
+    this.#count(bytes);
     if (!this.pump(Number.POSITIVE_INFINITY)) this.host.onBlocked(this);
   }
 
@@ -233,7 +245,7 @@ export class Stream {
       if (piece === 0) continue;
       this.#queue ??= new SendQueue();
       this.#queue.push(next);
-      this.host.onQueued(piece);
+      this.#count(piece);
     }
     return piece;
   }
@@ -252,7 +264,7 @@ export class Stream {
     if (queue.bytes === 0) this.#queue = null;
     this.sendWindow -= count;
     host.sendWindow -= count;
-    host.onQueued(-count);
+    this.#count(-count);
     host.onWrote();
   }
 

@@ -24,7 +24,10 @@ import {
 import { WatcherGroup, type WatcherSet } from "./watcher-group.ts";
 
 /** What a stream may have queued before its watchers wait. */
-export const STREAM_BYTES_MAX: number = 4 * 1024 * 1024;
+export const STREAM_BYTES_MAX: number = 1024 * 1024;
+/** What the streams of one connection may have queued together before each may have only `CROWDED_STREAM_BYTES_MAX`. */
+const CONNECTION_BYTES = 8 * 1024 * 1024;
+const CROWDED_STREAM_BYTES_MAX = 64 * 1024;
 const NOTIFY_JITTER = 0.1;
 const NO_EVENTS: readonly Uint8Array[] = [];
 
@@ -312,12 +315,17 @@ export class WatchStore {
   /** Whether the stream must be drained first; asks for a call when it is. */
   #overBound(stream: WatchStream): boolean {
     if (stream.blocked) return true;
-    if (stream.sink.queuedBytes < this.#bytesMax) return false;
+    const { sink } = stream;
+    const crowded = sink.connectionQueuedBytes >= CONNECTION_BYTES;
+    const bytesMax = crowded ? Math.min(this.#bytesMax, CROWDED_STREAM_BYTES_MAX) : this.#bytesMax;
+    if (!sink.isCrowded && sink.queuedBytes < bytesMax) return false;
     stream.blocked = true;
-    stream.sink.onDrained(this.#bytesMax / 2, () => {
+    const onDrained = (): void => {
       stream.blocked = false;
       if (!stream.closed) this.#catchUp.unpark(stream);
-    });
+    };
+    if (sink.isCrowded) sink.onRoom(onDrained);
+    else sink.onDrained(bytesMax / 2, onDrained);
     return true;
   }
 

@@ -24,6 +24,8 @@ const pace: Pace = {
 
 class CountingSink implements WatchSink {
   readonly queuedBytes = 0;
+  readonly connectionQueuedBytes = 0;
+  readonly isCrowded = false;
   readonly #encode: boolean;
   events = 0;
   bytes = 0;
@@ -41,6 +43,8 @@ class CountingSink implements WatchSink {
   }
 
   onDrained(): void {}
+
+  onRoom(): void {}
 }
 
 const HEADER_IDS = new HeaderIds(0x1234_5678_9abc_def0n, 0xfedc_ba98_7654_3210n);

@@ -54,4 +54,17 @@ describe("etcd's benchmark", () => {
       });
     });
   }
+
+  it("a thousand reads of 200 KB at once over one connection are all answered", async () => {
+    await withQuorate({ members: 1 }, async (cluster) => {
+      const endpoints = `--endpoints=${cluster.endpoints}`;
+      const stdin = "x".repeat(200_000);
+      await run([tool("etcdctl"), endpoints, "put", "large"], { stdin });
+      const load = ["--conns=1", "--clients=1000", "range", "large", "--total=2000"];
+      const command = [tool("benchmark"), endpoints, ...load];
+      const { code, stdout, stderr } = await run(command, { timeoutMs: 90_000 });
+      assert.equal(code, 0, `${stdout}${stderr}`.slice(-2000));
+      assert.doesNotMatch(`${stdout}${stderr}`, /Error distribution|Unavailable|panic/i);
+    });
+  });
 });

@@ -107,6 +107,52 @@ describe("grpc-js", () => {
     });
   });
 
+  it("a hundred watch streams that are not read for a while keep their connection, and miss nothing", async () => {
+    await withQuorate({}, async (cluster) => {
+      const { endpoint } = cluster.member(0);
+      const [reader, writer] = [new MemberClient(endpoint), new MemberClient(endpoint)];
+      const streams = Array.from({ length: 100 }, () => reader.open("Watch/Watch"));
+      const answers = streams.map((stream) => stream[Symbol.asyncIterator]());
+      for (const stream of streams) stream.write({ createRequest: { key: bytes("w") } });
+      for (const each of answers) {
+        assert.equal(((await each.next()).value as Fields)["created"], true);
+      }
+      // 200 MB for all: three times what a member keeps for a client that takes nothing.
+      const expected: number[] = [];
+      for (let n = 0; n < 20; n++) {
+        const answer = await writer.call("KV/Put", {
+          key: bytes("w"),
+          value: Buffer.alloc(100_000),
+        });
+        expected.push(revisionOf(answer));
+      }
+      for (const each of answers) {
+        const seen: number[] = [];
+        while (seen.length < expected.length) {
+          const { events } = (await each.next()).value as { events: Fields[] };
+          seen.push(...events.map(({ kv }) => Number((kv as Fields)["modRevision"])));
+        }
+        assert.deepEqual(seen, expected);
+      }
+      for (const stream of streams) stream.end();
+      for (const client of [reader, writer]) client.close();
+    });
+  });
+
+  it("transactions that read 600 MB at once over one connection are all answered", async () => {
+    await withClient(async (client) => {
+      const key = bytes("large");
+      await client.call("KV/Put", { key, value: Buffer.alloc(1_000_000) });
+      const read = { success: [{ requestRange: { key } }] };
+      const answers = Array.from({ length: 600 }, async () => {
+        const answer = await client.call("KV/Txn", read, 30_000);
+        const [response = {}] = answer["responses"] as Fields[];
+        return (response["responseRange"] as Fields)["count"];
+      });
+      assert.deepEqual(new Set(await Promise.all(answers)), new Set(["1"]));
+    });
+  });
+
   it("a lease's stream keeps it alive, and without it the lease ends", async () => {
     await withClient(async (client) => {
       const { ID } = await client.call("Lease/LeaseGrant", { TTL: 2 });

@@ -68,6 +68,8 @@ export class RecordingSink implements WatchSink {
   readonly log: string[] = [];
   readonly responses: WatchResponseParts[] = [];
   queuedBytes = 0;
+  connectionQueuedBytes = 0;
+  isCrowded = false;
   /** Bytes a response counts for; 0: the client reads at once. */
   bytesEach = 0;
   #waiting: (() => void)[] = [];
@@ -82,6 +84,10 @@ export class RecordingSink implements WatchSink {
   }
 
   onDrained(_below: number, callback: () => void): void {
+    this.#waiting.push(callback);
+  }
+
+  onRoom(callback: () => void): void {
     this.#waiting.push(callback);
   }
 

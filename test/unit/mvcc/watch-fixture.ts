@@ -16,14 +16,14 @@ export class Setup {
   readonly sink: RecordingSink = new RecordingSink();
   readonly stream: WatchStream;
 
-  constructor() {
+  constructor(streamBytesMax = 100) {
     this.store = new WatchStore({
       history: this.history,
       pace,
       random: { next: () => 0, between: (from) => from },
       progressIntervalMs: INTERVAL_MS,
       onFatal: (error) => this.fatal.push(error),
-      streamBytesMax: 100,
+      streamBytesMax,
     });
     this.stream = this.store.open(this.sink);
   }

@@ -88,6 +88,37 @@ describe("WatchStore, slow streams", () => {
     }
   });
 
+  it("gets nothing while its connection is crowded by others, and misses nothing of it", async () => {
+    const setup = new Setup();
+    setup.watch("a");
+    setup.sink.isCrowded = true;
+    for (const value of ["1", "2", "3"]) setup.turn(["a", value]);
+    await settled();
+    assert.deepEqual(setup.sink.take(), ["0 created 1"]);
+    assert.equal(setup.store.slowWatcherCount, 1);
+    setup.sink.isCrowded = false;
+    setup.sink.drain();
+    await settled();
+    assert.deepEqual(setup.sink.take(), ["0 events a=1@2 a=2@3 a=3@4"], "in one response");
+    assert.equal(setup.store.slowWatcherCount, 0);
+  });
+
+  it("has less of its own where the streams of its connection have much waiting", async () => {
+    for (const crowd of [0, 16 * 1024 * 1024]) {
+      const setup = new Setup(1024 * 1024);
+      setup.sink.connectionQueuedBytes = crowd;
+      setup.sink.bytesEach = 16_384;
+      setup.watch("a");
+      for (let at = 0; at < 80; at++) setup.turn(["a", `${at}`]);
+      await settled();
+      assert.equal(setup.sink.responses.length, (crowd === 0 ? 1024 * 1024 : 65_536) / 16_384);
+      while (setup.sink.eventsOf(0).length < 80) {
+        setup.sink.drain();
+        await settled();
+      }
+    }
+  });
+
   it("keeps the events of one revision together when the stream fills up between them", async () => {
     const setup = new Setup();
     setup.watch("a", end("z"));
