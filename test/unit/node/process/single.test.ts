@@ -8,6 +8,7 @@ import { describe, it } from "node:test";
 
 import { type Fields, MemberClient } from "../../../conformance/support/client.ts";
 import { commandOf, freePorts, type Member } from "../../../conformance/support/cluster.ts";
+import { until } from "../../../conformance/support/tools.ts";
 import { putMany, readAll, withClient, withMembers } from "./support.ts";
 
 interface Ended {
@@ -118,6 +119,22 @@ describe("a member's process", () => {
           header: Fields;
         };
         assert.equal(header["revision"], "503");
+      });
+    });
+  });
+
+  it("compacts by itself what is older than it was told to keep, and keeps what there is", async () => {
+    const flags = ["--auto-compaction-mode=periodic", "--auto-compaction-retention=1s"];
+    await withMembers(1, flags, async (cluster) => {
+      await withClient(cluster.member(0), async (client) => {
+        const written = await putMany(client, "k", 5);
+        const past = { key: Buffer.from("k0"), revision: "2" };
+        await until("revision 2 is compacted", 20_000, async () => {
+          const refusal = await client.call("KV/Range", past).then(() => null, String);
+          if (refusal !== null) assert.match(refusal, /required revision has been compacted/);
+          return refusal !== null;
+        });
+        assert.deepEqual(await readAll(client), written);
       });
     });
   });
