@@ -75,9 +75,13 @@ function isOfHook(error: unknown): boolean {
   return error instanceof Error && "failureType" in error && error.failureType === "hookFailed";
 }
 
-/** The cause is what the test threw; the error around it is node:test's own. */
+/** The cause is what the test threw; the error around it is node:test's own. Of a whole file it knows how its process ended. */
 function explain(error: unknown): string {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  if (error instanceof Error && "exitCode" in error && "signal" in error) {
+    const { exitCode, signal } = error;
+    return `${String(cause)}: ${inspect({ exitCode, signal })}`;
+  }
   if (cause instanceof AssertionError) return cause.stack ?? cause.message;
   return inspect(cause, { depth: 6, breakLength: 120 });
 }
