@@ -88,11 +88,11 @@ describe("a client that leaves replies waiting", () => {
   it("is waited for as long as it takes some now and then", async () => {
     const { raw, server } = await open({
       connectionQueueBytesMax: MEGABYTE,
-      keepaliveTimeoutMs: 300,
+      keepaliveTimeoutMs: 1_000,
     });
     await reply(raw, server, 30);
     for (let at = 0; at < 15; at++) {
-      await new Promise((resolve) => setTimeout(resolve, 60));
+      await new Promise((resolve) => setTimeout(resolve, 100));
       raw.write(windowUpdate(0, 1_000));
     }
     assert.ok(!raw.closed);
