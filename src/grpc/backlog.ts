@@ -5,7 +5,8 @@ import { CROWDED_BYTES } from "./limits.ts";
 export class Backlog {
   /** Accepted and not yet given to the socket. */
   bytes = 0;
-  #waiting: (() => void)[] = [];
+  /** In the order in which they asked. */
+  readonly #waiting = new Set<() => void>();
 
   /** Whether what can be made later should be. */
   get isCrowded(): boolean {
@@ -14,30 +15,31 @@ export class Backlog {
 
   /** Whether `settle` has something to do. */
   get isDue(): boolean {
-    return this.#waiting.length > 0 && this.bytes <= CROWDED_BYTES / 2;
+    return this.#waiting.size > 0 && this.bytes <= CROWDED_BYTES / 2;
   }
 
-  /** Calls back from `settle`, in the order in which it was asked. */
+  /** Calls back once, from `settle`, in the order in which it was asked. */
   onRoom(callback: () => void): void {
-    this.#waiting.push(callback);
+    this.#waiting.add(callback);
+  }
+
+  /** Who asked with this callback does not wait any more. */
+  forget(callback: () => void): void {
+    this.#waiting.delete(callback);
   }
 
   /** Once half of it is gone, lets in who waits until it is crowded again. With no service on the stack. */
   settle(): void {
     if (!this.isDue) return;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    let next = 0;
-    try {
-      while (next < waiting.length && !this.isCrowded) waiting[next++]?.();
-    } finally {
-      // Behind them is who came meanwhile.
-      if (next < waiting.length) this.#waiting = [...waiting.slice(next), ...this.#waiting];
+    for (const callback of this.#waiting) {
+      if (this.isCrowded) return;
+      this.#waiting.delete(callback);
+      callback();
     }
   }
 
   /** The connection is gone: nobody is called any more. */
   clear(): void {
-    this.#waiting = [];
+    this.#waiting.clear();
   }
 }

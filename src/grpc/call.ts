@@ -47,6 +47,8 @@ export class Call implements ServerCall, StreamConsumer, MessageSink, DeadlineEn
   #abandoned = false;
   #drainedAt = 0;
   #onDrained: (() => void) | null = null;
+  /** What waits in the backlog. */
+  #onRoom: (() => void) | null = null;
 
   constructor(
     host: CallHost,
@@ -142,14 +144,18 @@ export class Call implements ServerCall, StreamConsumer, MessageSink, DeadlineEn
   }
 
   onRoom(callback: () => void): void {
-    this.#stream.backlog.onRoom(() => {
-      if (this.ended) return;
-      try {
-        callback();
-      } catch (error) {
-        this.#onThrown(error);
-      }
-    });
+    if (this.ended) return;
+    this.#leaveLine();
+    this.#onRoom = () => {
+      this.#onRoom = null;
+      this.#callBack(callback);
+    };
+    this.#stream.backlog.onRoom(this.#onRoom);
+  }
+
+  #leaveLine(): void {
+    if (this.#onRoom !== null) this.#stream.backlog.forget(this.#onRoom);
+    this.#onRoom = null;
   }
 
   end(status: Status, text: string): void {
@@ -209,6 +215,10 @@ export class Call implements ServerCall, StreamConsumer, MessageSink, DeadlineEn
     const callback = this.#onDrained;
     if (callback === null || this.ended || this.queuedBytes > this.#drainedAt) return;
     this.#onDrained = null;
+    this.#callBack(callback);
+  }
+
+  #callBack(callback: () => void): void {
     try {
       callback();
     } catch (error) {
@@ -317,10 +327,12 @@ export class Call implements ServerCall, StreamConsumer, MessageSink, DeadlineEn
   /** Ended by the client, the clock or the network: the service is told. */
   #abort(status: Status): void {
     const waiting = this.#handled;
+    const inLine = this.#onRoom !== null;
     this.#close(status);
     if (this.#method.kind !== "unary" || !waiting) return;
     const { onCancel } = this.#method;
     if (onCancel === null) {
+      if (inLine) return; // Nothing runs for it: it will not come back.
       this.#abandoned = true;
       this.#host.onAbandoned(1);
       return;
@@ -338,6 +350,7 @@ export class Call implements ServerCall, StreamConsumer, MessageSink, DeadlineEn
     const { engine } = this.#host;
     if (this.deadlineSlot >= 0) engine.deadlines.leave(this);
     this.#onDrained = null;
+    this.#leaveLine();
     this.#request = null;
     this.#reader?.release(this);
     if (this.#receiver !== null) engine.defer(this);

@@ -60,11 +60,11 @@ export interface ServerCall {
   readonly queuedBytes: number;
   /** Streams: called once when queuedBytes next falls to half of `below` or less (at once if it is). */
   onDrained(below: number, callback: () => void): void;
-  /** The same of all calls of its kind (unary replies; messages of streams) on its connection, this one's among them. */
+  /** Bytes that wait in all calls of its kind (unary replies; messages of streams) on its connection, this one's among them. */
   readonly connectionQueuedBytes: number;
   /** So many of them that what can be made later should be: a client that does not take them would have them pile up here. */
   readonly isCrowded: boolean;
-  /** Called once when half of those have left, in the order in which it was asked; never after the call has ended. */
+  /** Called once when half of them have left, in the order in which it was asked; never after the call has ended. */
   onRoom(callback: () => void): void;
   /** Ends the call with a status; `text` becomes grpc-message, percent-encoded. Sends the queued messages first. */
   end(status: Status, text: string): void;

@@ -36,11 +36,11 @@ export interface WatchSink {
   readonly queuedBytes: number;
   /** Calls back once, in a later turn, when `queuedBytes` is below this. */
   onDrained(below: number, callback: () => void): void;
-  /** The same of all streams of its connection, this one's among them. */
+  /** Bytes that wait in all streams of its connection, this one's among them. */
   readonly connectionQueuedBytes: number;
   /** So many of them that nothing more should be delivered. */
   readonly isCrowded: boolean;
-  /** Calls back once, in a later turn, when it is not crowded. */
+  /** Calls back once, in a later turn, when half of them have left. */
   onRoom(callback: () => void): void;
 }
 

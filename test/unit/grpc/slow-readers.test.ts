@@ -1,9 +1,11 @@
 /** Clients that leave waiting what they asked for: who is waited for, who is dropped, and what services are told of it. */
 import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
+import { Backlog } from "../../../src/grpc/backlog.ts";
 import { FrameType } from "../../../src/grpc/frame.ts";
 import { CROWDED_BYTES } from "../../../src/grpc/limits.ts";
 import type { Limits, ServerCall } from "../../../src/grpc/service.ts";
+import { until } from "../../conformance/support/tools.ts";
 import { startEcho, type EchoServer } from "./support/echo-server.ts";
 import {
   frame,
@@ -43,16 +45,8 @@ async function hold(raw: RawClient, server: EchoServer, count: number): Promise<
   for (let at = 0; at < count; at++) {
     raw.write(unaryRequest(at * 2 + 1, "/t.T/Hold", Buffer.alloc(1)));
   }
-  await until(() => server.held.length === count);
+  await until("the calls", 10_000, () => server.held.length === count);
   return server.held;
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 10_000;
-  while (!condition()) {
-    assert.ok(Date.now() < deadline, "in time");
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }
 
 afterEach(async () => {
@@ -127,12 +121,12 @@ describe("a service on a crowded connection", () => {
     await new Promise((resolve) => setTimeout(resolve, 20));
     assert.deepEqual(answered, [], "nothing was taken yet");
     raw.write(windowUpdate(0, CROWDED_BYTES / 2 + 2 * MEGABYTE));
-    await until(() => answered.length > 0);
+    await until("the first answer", 10_000, () => answered.length > 0);
     await new Promise((resolve) => setTimeout(resolve, 20));
     assert.ok(answered.length < late.length, "until it is crowded again");
     assert.ok((late.at(-1)?.connectionQueuedBytes ?? 0) <= CROWDED_BYTES + 2 * MEGABYTE);
     readAll(raw);
-    await until(() => answered.length === late.length);
+    await until("all answers", 10_000, () => answered.length === late.length);
     assert.deepEqual(
       answered,
       late.map((_, at) => at),
@@ -147,10 +141,43 @@ describe("a service on a crowded connection", () => {
     const last = calls[FILL];
     last?.onRoom(() => assert.fail("it has ended"));
     raw.write(frame(FrameType.rstStream, 0, FILL * 2 + 1, Buffer.from([0, 0, 0, 8])));
-    await until(() => last?.ended === true);
+    await until("the reset", 10_000, () => last?.ended === true);
     readAll(raw);
     await raw.trailers(FILL * 2 - 1);
-    last?.end(0, "");
+  });
+
+  it("is not taken to work on for calls that ended while they waited for room", async () => {
+    const { raw, server } = await open({ abusiveFramesPerSecondMax: 50 });
+    for (const call of await hold(raw, server, FILL)) call.reply(PART);
+    const timeout = [["grpc-timeout", "20m"]] as const;
+    const late = Array.from({ length: 60 }, (_, at) => (FILL + at) * 2 + 1);
+    for (const id of late) raw.write(unaryRequest(id, "/t.T/Stuck", Buffer.alloc(1), timeout));
+    await until("the calls", 10_000, () => server.held.length === FILL + late.length);
+    const waiting = server.held.slice(FILL);
+    for (const call of waiting) call.onRoom(() => assert.fail("it has ended"));
+    await until("the deadlines", 10_000, () => waiting.every((call) => call.ended));
+    const next = (FILL + late.length) * 2 + 1;
+    raw.write(unaryRequest(next, "/t.T/Echo", Buffer.alloc(1)));
+    readAll(raw);
+    assert.equal((await raw.trailers(next)).get("grpc-status"), "0");
+  });
+
+  it("whose call has ended leaves nothing behind in the line", () => {
+    const backlog = new Backlog();
+    const called: string[] = [];
+    const gone = (): void => void called.push("gone");
+    backlog.bytes = CROWDED_BYTES;
+    backlog.onRoom(gone);
+    backlog.onRoom(() => called.push("here"));
+    backlog.forget(gone);
+    backlog.bytes = 0;
+    backlog.settle();
+    assert.deepEqual(called, ["here"]);
+    backlog.bytes = CROWDED_BYTES;
+    backlog.onRoom(gone);
+    backlog.forget(gone);
+    backlog.bytes = 0;
+    assert.equal(backlog.isDue, false);
   });
 
   it("answers beside streams that nobody reads", async () => {
@@ -163,7 +190,7 @@ describe("a service on a crowded connection", () => {
       }
     }
     raw.write(unaryRequest(3, "/t.T/Hold", Buffer.alloc(1)));
-    await until(() => server.held.length === 1);
+    await until("the call", 10_000, () => server.held.length === 1);
     const [call] = server.held;
     assert.equal(call?.isCrowded, false);
     assert.equal(call?.connectionQueuedBytes, 0);
